@@ -1,0 +1,41 @@
+# Everything below runs from a clean checkout: each target sets up .venv first, from the lock file.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup lock fmt check unit system test conformance bench demo clean
+
+help: ## List these targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.ready ## Make .venv from requirements.lock (hashes pinned)
+.venv/.ready: requirements.lock tools/uv.lock.txt pyproject.toml
+	@sh tools/setup $(PYTHON)
+
+lock: setup ## Resolve the dependencies again and pin them
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements.lock
+
+fmt: setup ## Format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+check: setup ## Format, lint, types, layers: what every commit must pass
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+unit: setup ## The tests that need no real parts
+	$(BIN)/pytest -q tests/unit tests/contract tests/tidy
+
+system: setup ## Start the real processes and break them
+	$(BIN)/pytest -q tests/system
+
+test: check unit system ## Everything above: what a change must pass
+
+conformance: setup ## Ask kubectl and kn, where they are present
+	$(BIN)/pytest -q tests/conformance
+
+bench: setup ## Measure every claim; appends to benchmarks/results/
+	$(BIN)/python -m benchmarks
+
+demo: setup ## Two apps from zero to warm and back, in under a minute
+	@$(BIN)/python examples/demo.py
+
+clean: ## Remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,68 @@
+"""The resources we serve: what a client needs to address them.
+
+Schemas, printer columns, defaults and validation are in the module of their API group; the table
+here is what all components share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A resource: its group, version, names and scope."""
+
+    group: str  #: empty for the core group
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """``group/version``, or ``v1``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The REST path below the tenant's root, e.g. ``/api/v1/namespaces/default/pods/x``."""
+        parts = [f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"]
+        if self.namespaced and namespace:
+            parts.append(f"namespaces/{namespace}")
+        parts.append(self.plural)
+        if name:
+            parts.append(name)
+        if subresource:
+            parts.append(subresource)
+        return "/".join(parts)
+
+    def __str__(self) -> str:
+        """``plural.group``, as messages name resources."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+SERVING = "serving.knative.dev"
+HEARTH = "hearth.dev"
+
+SERVICE = Kind(SERVING, "v1", "Service", "services")
+CONFIGURATION = Kind(SERVING, "v1", "Configuration", "configurations")
+REVISION = Kind(SERVING, "v1", "Revision", "revisions")
+ROUTE = Kind(SERVING, "v1", "Route", "routes")
+
+POD_POOL = Kind(HEARTH, "v1alpha1", "PodPool", "podpools")
+POOLED_REPLICA_SET = Kind(HEARTH, "v1alpha1", "PooledReplicaSet", "pooledreplicasets")
+
+POD = Kind("", "v1", "Pod", "pods")
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
+NODE = Kind("", "v1", "Node", "nodes", namespaced=False)
+SECRET = Kind("", "v1", "Secret", "secrets")
+CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
+SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
+CORE_EVENT = Kind("", "v1", "Event", "events")
+EVENT = Kind("events.k8s.io", "v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+
+ALL: tuple[Kind, ...] = (
+    SERVICE, CONFIGURATION, REVISION, ROUTE, POD_POOL, POOLED_REPLICA_SET,
+    POD, NAMESPACE, NODE, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, CORE_EVENT, EVENT, LEASE,
+)  # fmt: skip

@@ -1,0 +1,52 @@
+"""Labels, annotations and well-known names: Knative's, Kubernetes' and ours."""
+
+from __future__ import annotations
+
+# Knative's labels and annotations (serving/pkg/apis/serving/register.go).
+SERVICE_LABEL = "serving.knative.dev/service"
+SERVICE_UID_LABEL = "serving.knative.dev/serviceUID"
+CONFIGURATION_LABEL = "serving.knative.dev/configuration"
+CONFIGURATION_UID_LABEL = "serving.knative.dev/configurationUID"
+CONFIGURATION_GENERATION_LABEL = "serving.knative.dev/configurationGeneration"
+REVISION_LABEL = "serving.knative.dev/revision"
+REVISION_UID_LABEL = "serving.knative.dev/revisionUID"
+ROUTE_LABEL = "serving.knative.dev/route"
+ROUTING_STATE_LABEL = "serving.knative.dev/routingState"
+ROUTING_STATE_MODIFIED_ANNOTATION = "serving.knative.dev/routingStateModified"
+ROUTES_ANNOTATION = "serving.knative.dev/routes"
+CREATOR_ANNOTATION = "serving.knative.dev/creator"
+LAST_MODIFIER_ANNOTATION = "serving.knative.dev/lastModifier"
+VISIBILITY_LABEL = "networking.knative.dev/visibility"
+APP_LABEL = "app"
+
+#: Prefix of Knative's autoscaling annotations (min-scale, max-scale, initial-scale, target, …).
+AUTOSCALING_PREFIX = "autoscaling.knative.dev/"
+
+# Ours.
+SHARD_LABEL = "hearth.dev/shard"  #: which controllers own an app; absent means the default shard
+PODPOOL_LABEL = "hearth.dev/podpool"  #: on warm pods: the PodPool they belong to
+GATEWAY_LABEL = "hearth.dev/gateway"  #: on a gateway's Lease: the ServiceGroup it serves
+#: On a gateway's Lease: the highest resourceVersion of Routes and Revisions it has programmed.
+PROGRAMMED_ANNOTATION = "hearth.dev/programmed"
+CODE_ANNOTATION = "hearth.dev/code"  #: URL of the package
+CODE_DIGEST_ANNOTATION = "hearth.dev/code-digest"  #: ``sha256:<hex>`` of the package
+LAYER_ANNOTATION = "hearth.dev/layer"  #: URL of the dependencies' layer
+LAYER_DIGEST_ANNOTATION = "hearth.dev/layer-digest"  #: ``sha256:<hex>`` of the layer
+#: On a claimed pod: the warm pod's PodPool and when it was claimed (RFC 3339, microseconds).
+CLAIMED_FROM_ANNOTATION = "hearth.dev/claimed-from"
+CLAIMED_AT_ANNOTATION = "hearth.dev/claimed-at"
+#: On a pod whose ports differ from its spec's (plain processes on loopback): the real ones.
+APP_PORT_ANNOTATION = "hearth.dev/app-port"
+CONTROL_PORT_ANNOTATION = "hearth.dev/control-port"
+
+SYSTEM_NAMESPACE = "hearth-system"
+KNATIVE_NAMESPACE = "knative-serving"  #: Knative's config maps live here
+
+PYTHON_RUNTIME_IMAGE = "hearth.dev/runtimes/python"
+RUNTIME_IMAGE_PREFIX = "hearth.dev/runtimes/"
+
+USER_CONTAINER = "user-container"  #: Knative's default container name
+USER_PORT = 8080  #: Knative's default port
+CONTROL_PORT = 8012  #: the loader's, in a warm pod
+
+DEFAULT_SHARD = "default"

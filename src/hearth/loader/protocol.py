@@ -1,0 +1,71 @@
+"""What is said to a loader: ``POST http://POD_IP:CONTROL_PORT/specialise``.
+
+The caller proves with ``Authorization: Bearer SECRET`` that it may; the pod knows only the
+secret's SHA-256 (environment variable ``HEARTH_LOADER_SECRET_SHA256``), so nothing inside it helps
+to claim another pod. The body is a :class:`Specialisation` as JSON. The answer comes once the app
+answers on its port, or cannot:
+
+======  ==========================================================================================
+200     ``{"phasesS": {"injected": 0.002, "listening": 0.004}}``, seconds since the request arrived
+403     wrong secret
+409     this pod has been specialised already: take another
+422     ``{"reason": "ImportFailed", "message": "…"}``: the code cannot run; the pod is spent
+======  ==========================================================================================
+
+Reasons: ``CodeUnavailable`` (could not be fetched), ``CodeInvalid`` (wrong digest, a path that
+leaves the archive, over the limit, no entry point), ``ImportFailed``, ``ExitedEarly`` (ended before
+it listened), ``NotListening`` (not within ``listen_timeout_s``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SPECIALISE_PATH = "/specialise"
+SECRET_DIGEST_VARIABLE = "HEARTH_LOADER_SECRET_SHA256"
+PRELOAD_VARIABLE = "HEARTH_PRELOAD"  #: comma-separated modules a warm pod has imported
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Where code is, and what it must hash to."""
+
+    #: ``hearth:///namespaces/NS/packages/DIGEST`` (the platform's own code store), ``https:``,
+    #: ``http:``, ``file:`` (archive or directory) or ``data:`` (one Python file, or a base64 zip).
+    url: str
+    digest: str = ""  #: ``sha256:<hex>``; may be empty for ``file:`` directories and ``data:``
+
+
+@dataclass(frozen=True, slots=True)
+class Specialisation:
+    """What a warm pod becomes."""
+
+    revision: str  #: ``namespace/name``
+    code: Package
+    layer: Package | None = None  #: dependencies, a tree to put on the import path
+    command: tuple[str, ...] = ()  #: overrides the entry point found in the code
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    port: int = 8080  #: where the app must listen, unless the node gave this pod another port
+    working_dir: str = ""  #: relative to the code; empty: the code's root
+    probe: dict[str, Any] | None = None  #: the container's readinessProbe; None: TCP on the port
+    listen_timeout_s: float = 60.0
+
+    def to_json(self) -> bytes:
+        """Encode for the wire."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Specialisation:
+        """Decode; raises ``ValueError`` or ``TypeError`` when it is not one."""
+        found = json.loads(body)
+        layer = found.pop("layer", None)
+        return cls(
+            code=Package(**found.pop("code")),
+            layer=Package(**layer) if layer else None,
+            command=tuple(found.pop("command", ())),
+            args=tuple(found.pop("args", ())),
+            **found,
+        )
