@@ -79,7 +79,10 @@ def _token(user: dict[str, Any]) -> str:
 
 def _ssl_context(cluster: dict[str, Any], user: dict[str, Any], path: Path) -> ssl.SSLContext:
     authority = _data(cluster, "certificate-authority", path)
-    context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+    try:
+        context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+    except (ssl.SSLError, ValueError) as error:
+        raise KubeconfigError(f"kubeconfig {path}: certificate-authority: {error}") from error
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
