@@ -1,1 +1,1 @@
-"""One claim a file: ``bench_<claim>.py``. ``python -m benchmarks [CLAIM…]`` runs them on the real thing."""
+"""One claim a file, ``bench_<claim>.py``; ``python -m benchmarks [CLAIM…]`` runs them for real."""
