@@ -1,9 +1,9 @@
 import asyncio
 
 import pytest
-from tests.unit.virtual import run_virtual
 
 from hearth.kit.tasks import Part, TaskGroup, run_until
+from tests.unit.virtual import run_virtual
 
 
 def part(name, ended, fail_after=None):

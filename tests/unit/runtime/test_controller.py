@@ -1,11 +1,11 @@
 import asyncio
 
 import pytest
-from tests.unit.virtual import run_virtual
 
 from hearth.api.errors import Conflict
 from hearth.api.meta import ObjectKey
 from hearth.runtime import Result, TerminalError, WorkQueue, run_controller
+from tests.unit.virtual import run_virtual
 
 KEY = ObjectKey("root", "default", "a")
 

@@ -1,9 +1,8 @@
 import asyncio
 
-from tests.unit.virtual import run_virtual
-
 from hearth.api.meta import ObjectKey
 from hearth.runtime import WorkQueue
+from tests.unit.virtual import run_virtual
 
 A, B = ObjectKey("root", "default", "a"), ObjectKey("root", "default", "b")
 

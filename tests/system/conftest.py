@@ -1,0 +1,28 @@
+"""One platform for all tests that leave it as they found it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.running import up
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory):
+    """A shared ``hearth up`` with a small pool."""
+    with up(tmp_path_factory.mktemp("shared") / "state") as found:
+        yield found
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Make a source directory from file names and texts."""
+
+    def make(**files: str):
+        folder = tmp_path / "source"
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name.replace("__", ".")).write_text(text)
+        return str(folder)
+
+    return make
