@@ -1,0 +1,380 @@
+"""The kinds of Kubernetes' own groups that we serve."""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import field
+
+from hearth.api.errors import FieldError
+from hearth.api.kinds import (
+    CONFIG_MAP,
+    CORE_EVENT,
+    EVENT,
+    LEASE,
+    NAMESPACE,
+    NODE,
+    POD,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
+from hearth.api.meta import Wire, spec_of, status_of
+from hearth.api.podspec import FreeForm, PodSpec, Quantities
+from hearth.api.registry import Column, Resource, at, condition, plain_fields
+from hearth.api.views import Condition, LocalObjectReference, ObjectMeta, ObjectReference, View
+
+
+class Object(View, frozen=True):
+    """Base of whole objects."""
+
+    api_version: str | None = None
+    kind: str | None = None
+    metadata: ObjectMeta | None = None
+
+
+class PodStatus(View, frozen=True):
+    """What became of a pod."""
+
+    observed_generation: int | None = None
+    phase: str | None = None
+    conditions: list[Condition] | None = None
+    message: str | None = None
+    reason: str | None = None
+    nominated_node_name: str | None = None
+    host_ip: str | None = field(name="hostIP", default=None)
+    host_ips: list[FreeForm] | None = field(name="hostIPs", default=None)
+    pod_ip: str | None = field(name="podIP", default=None)
+    pod_ips: list[FreeForm] | None = field(name="podIPs", default=None)
+    start_time: str | None = None
+    init_container_statuses: list[FreeForm] | None = None
+    container_statuses: list[FreeForm] | None = None
+    ephemeral_container_statuses: list[FreeForm] | None = None
+    qos_class: str | None = None
+    resize: str | None = None
+    resource_claim_statuses: list[FreeForm] | None = None
+
+
+class Pod(Object, frozen=True):
+    """Containers that run together on a node."""
+
+    spec: PodSpec | None = None
+    status: PodStatus | None = None
+
+
+class Namespace(Object, frozen=True):
+    """A scope for names."""
+
+    spec: FreeForm | None = None
+    status: FreeForm | None = None
+
+
+class NodeStatus(View, frozen=True):
+    """What a node has and how it is."""
+
+    capacity: Quantities | None = None
+    allocatable: Quantities | None = None
+    phase: str | None = None
+    conditions: list[Condition] | None = None
+    addresses: list[FreeForm] | None = None
+    daemon_endpoints: FreeForm | None = None
+    node_info: FreeForm | None = None
+    images: list[FreeForm] | None = None
+    volumes_in_use: list[str] | None = None
+    volumes_attached: list[FreeForm] | None = None
+    config: FreeForm | None = None
+    runtime_handlers: list[FreeForm] | None = None
+    features: FreeForm | None = None
+
+
+class Node(Object, frozen=True):
+    """A machine that runs pods."""
+
+    spec: FreeForm | None = None
+    status: NodeStatus | None = None
+
+
+class Secret(Object, frozen=True):
+    """Data that only its readers may see."""
+
+    immutable: bool | None = None
+    data: dict[str, str] | None = None
+    string_data: dict[str, str] | None = None
+    type: str | None = None
+
+
+class ConfigMap(Object, frozen=True):
+    """Settings."""
+
+    immutable: bool | None = None
+    data: dict[str, str] | None = None
+    binary_data: dict[str, str] | None = None
+
+
+class ServiceAccount(Object, frozen=True):
+    """Whom a pod acts as."""
+
+    secrets: list[ObjectReference] | None = None
+    image_pull_secrets: list[LocalObjectReference] | None = None
+    automount_service_account_token: bool | None = None
+
+
+class CoreEvent(Object, frozen=True):
+    """What happened to an object."""
+
+    involved_object: ObjectReference | None = None
+    reason: str | None = None
+    message: str | None = None
+    source: FreeForm | None = None
+    first_timestamp: str | None = None
+    last_timestamp: str | None = None
+    count: int | None = None
+    type: str | None = None
+    event_time: str | None = None
+    series: FreeForm | None = None
+    action: str | None = None
+    related: ObjectReference | None = None
+    reporting_component: str | None = None
+    reporting_instance: str | None = None
+
+
+class Event(Object, frozen=True):
+    """What happened to an object (events.k8s.io)."""
+
+    event_time: str | None = None
+    series: FreeForm | None = None
+    reporting_controller: str | None = None
+    reporting_instance: str | None = None
+    action: str | None = None
+    reason: str | None = None
+    regarding: ObjectReference | None = None
+    related: ObjectReference | None = None
+    note: str | None = None
+    type: str | None = None
+    deprecated_source: FreeForm | None = None
+    deprecated_first_timestamp: str | None = None
+    deprecated_last_timestamp: str | None = None
+    deprecated_count: int | None = None
+
+
+class Lease(Object, frozen=True):
+    """Who holds something, and since when."""
+
+    spec: FreeForm | None = None
+
+
+def default_pod(wire: Wire) -> Wire:
+    """Fill in what Kubernetes fills in for a pod."""
+    spec = copy.deepcopy(spec_of(wire))
+    spec.setdefault("restartPolicy", "Always")
+    spec.setdefault("terminationGracePeriodSeconds", 30)
+    spec.setdefault("dnsPolicy", "ClusterFirst")
+    spec.setdefault("serviceAccountName", "default")
+    spec.setdefault("schedulerName", "default-scheduler")
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("securityContext", {})
+    for container in spec.get("containers") or ():
+        container.setdefault("resources", {})
+        container.setdefault("terminationMessagePath", "/dev/termination-log")
+        container.setdefault("terminationMessagePolicy", "File")
+        container.setdefault("imagePullPolicy", "IfNotPresent")
+        for port in container.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+    status = {"phase": "Pending", "qosClass": "BestEffort", **status_of(wire)}
+    return {**wire, "spec": spec, "status": status}
+
+
+def validate_pod(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """A pod has containers, each with a name and an image; its spec hardly ever changes."""
+    if old is not None:
+        return _pod_changes(spec_of(wire), spec_of(old))
+    errors = []
+    containers = spec_of(wire).get("containers") or []
+    if not containers:
+        errors.append(FieldError("spec.containers", "Required value", "FieldValueRequired"))
+    seen = set()
+    for number, container in enumerate(containers):
+        path = f"spec.containers[{number}]"
+        for name in ("name", "image"):
+            if not container.get(name):
+                errors.append(FieldError(f"{path}.{name}", "Required value", "FieldValueRequired"))
+        if container.get("name") in seen:
+            said = f'Duplicate value: "{container["name"]}"'
+            errors.append(FieldError(f"{path}.name", said, "FieldValueDuplicate"))
+        seen.add(container.get("name"))
+    return errors
+
+
+_POD_MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations",
+                   "nodeName", "ephemeralContainers")  # fmt: skip
+
+
+def _pod_changes(new: Wire, old: Wire) -> list[FieldError]:
+    def fixed(spec: Wire) -> Wire:
+        kept = {k: v for k, v in spec.items() if k not in _POD_MAY_CHANGE}
+        containers = [
+            {k: v for k, v in c.items() if k not in ("image", "resources")}
+            for c in spec.get("containers") or ()
+        ]
+        return {**kept, "containers": containers}
+
+    if fixed(new) == fixed(old):
+        return []
+    said = "Forbidden: pod updates may not change fields other than the containers' image"
+    return [FieldError("spec", said, "FieldValueForbidden")]
+
+
+def pod_fields(wire: Wire) -> Mapping[str, str]:
+    """What pods can be selected by."""
+    spec, status = spec_of(wire), status_of(wire)
+    return {
+        **plain_fields(wire),
+        "spec.nodeName": spec.get("nodeName") or "",
+        "spec.restartPolicy": spec.get("restartPolicy") or "",
+        "spec.serviceAccountName": spec.get("serviceAccountName") or "",
+        "status.phase": status.get("phase") or "",
+        "status.podIP": status.get("podIP") or "",
+    }
+
+
+def event_fields(wire: Wire) -> Mapping[str, str]:
+    """What events can be selected by."""
+    about = wire.get("involvedObject") or wire.get("regarding") or {}
+    names = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    found = {f"involvedObject.{name}": str(about.get(name) or "") for name in names}
+    found |= {f"regarding.{name}": str(about.get(name) or "") for name in names}
+    own = {name: str(wire.get(name) or "") for name in ("reason", "type", "reportingComponent")}
+    source = {"source": str((wire.get("source") or {}).get("component") or "")}
+    return {**plain_fields(wire), **found, **own, **source}
+
+
+def default_secret(wire: Wire) -> Wire:
+    """``stringData`` becomes ``data``, the type Opaque."""
+    changed = {**wire, "type": wire.get("type") or "Opaque"}
+    plain = changed.pop("stringData", None)
+    if plain:
+        encoded = {k: base64.b64encode(v.encode()).decode() for k, v in plain.items()}
+        changed["data"] = {**(changed.get("data") or {}), **encoded}
+    return changed
+
+
+def default_namespace(wire: Wire) -> Wire:
+    """A namespace is Active, has its own name as a label, and is emptied before it goes."""
+    meta = dict(wire.get("metadata") or {})
+    name = meta.get("name")
+    labels = {**(meta.get("labels") or {})}
+    if name:
+        labels.setdefault("kubernetes.io/metadata.name", name)
+    spec = {"finalizers": ["kubernetes"], **(wire.get("spec") or {})}
+    status = {"phase": "Active", **(wire.get("status") or {})}
+    return {**wire, "metadata": {**meta, "labels": labels}, "spec": spec, "status": status}
+
+
+def _ready_containers(wire: Wire) -> str:
+    statuses = status_of(wire).get("containerStatuses") or ()
+    ready = sum(bool(status.get("ready")) for status in statuses)
+    return f"{ready}/{len(spec_of(wire).get('containers') or ())}"
+
+
+def _pod_reason(wire: Wire) -> str:
+    """What kubectl shows as STATUS (printers.go, printPod)."""
+    status = status_of(wire)
+    reason = status.get("reason") or status.get("phase") or "Unknown"
+    for one in status.get("containerStatuses") or ():
+        state = one.get("state") or {}
+        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+        if waiting.get("reason"):
+            reason = waiting["reason"]
+        elif ended.get("reason"):
+            reason = ended["reason"]
+        elif ended:
+            reason = f"ExitCode:{ended.get('exitCode')}"
+    if (wire.get("metadata") or {}).get("deletionTimestamp"):
+        reason = "Terminating"
+    return str(reason)
+
+
+def _restarts(wire: Wire) -> int:
+    statuses = status_of(wire).get("containerStatuses") or ()
+    return sum(int(one.get("restartCount") or 0) for one in statuses)
+
+
+def _node_state(wire: Wire) -> str:
+    ready = condition("Ready", "status")(wire)
+    said = {"True": "Ready", "False": "NotReady"}.get(ready, "Unknown")
+    return said + (",SchedulingDisabled" if spec_of(wire).get("unschedulable") else "")
+
+
+def _address(wire: Wire) -> Any:
+    for one in status_of(wire).get("addresses") or ():
+        if one.get("type") == "InternalIP":
+            return one.get("address")
+    return None
+
+
+def _involved(wire: Wire) -> str:
+    about = wire.get("involvedObject") or wire.get("regarding") or {}
+    return f"{str(about.get('kind') or '').lower()}/{about.get('name') or ''}"
+
+
+_EVENT_COLUMNS = (
+    Column("Last Seen", lambda w: w.get("lastTimestamp") or w.get("eventTime"), "date"),
+    Column("Type", at("type")),
+    Column("Reason", at("reason")),
+    Column("Object", _involved),
+    Column("Message", lambda w: w.get("message") or w.get("note")),
+)
+
+RESOURCES = (
+    Resource(
+        POD, Pod, "pod", ("po",), ("all",), frozenset({"status"}),
+        (
+            Column("Ready", _ready_containers),
+            Column("Status", _pod_reason),
+            Column("Restarts", _restarts, "integer"),
+            Column("IP", at("status", "podIP"), priority=1),
+            Column("Node", at("spec", "nodeName"), priority=1),
+        ),
+        default_pod, validate_pod, pod_fields,
+    ),
+    Resource(
+        NAMESPACE, Namespace, "namespace", ("ns",), (), frozenset({"status"}),
+        (Column("Status", at("status", "phase")),), default_namespace,
+        name_pattern="dns-1123-label",
+    ),
+    Resource(
+        NODE, Node, "node", ("no",), (), frozenset({"status"}),
+        (
+            Column("Status", _node_state),
+            Column("Roles", lambda w: "<none>"),
+            Column("Version", at("status", "nodeInfo", "kubeletVersion")),
+            Column("Internal-IP", _address, priority=1),
+            Column("OS-Image", at("status", "nodeInfo", "osImage"), priority=1),
+            Column("Container-Runtime", at("status", "nodeInfo", "containerRuntimeVersion"),
+                   priority=1),
+        ),
+    ),
+    Resource(
+        SECRET, Secret, "secret", (), (), frozenset(),
+        (Column("Type", at("type")),
+         Column("Data", lambda w: len(w.get("data") or ()), "integer")), default_secret,
+    ),
+    Resource(
+        CONFIG_MAP, ConfigMap, "configmap", ("cm",), (), frozenset(),
+        (Column("Data", lambda w: len(w.get("data") or ()) + len(w.get("binaryData") or ()),
+                "integer"),),
+    ),
+    Resource(
+        SERVICE_ACCOUNT, ServiceAccount, "serviceaccount", ("sa",), (), frozenset(),
+        (Column("Secrets", lambda w: len(w.get("secrets") or ()), "integer"),),
+    ),
+    Resource(CORE_EVENT, CoreEvent, "event", ("ev",), (), frozenset(), _EVENT_COLUMNS,
+             fields=event_fields),
+    Resource(EVENT, Event, "event", ("ev",), (), frozenset(), _EVENT_COLUMNS, fields=event_fields),
+    Resource(
+        LEASE, Lease, "lease", (), (), frozenset(),
+        (Column("Holder", at("spec", "holderIdentity")),),
+    ),
+)  # fmt: skip

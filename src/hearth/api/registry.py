@@ -1,0 +1,80 @@
+"""What the API server must know of a kind: schema, names, columns, defaults, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from hearth.api.errors import FieldError
+from hearth.api.kinds import Kind
+from hearth.api.meta import Wire, name_of, namespace_of
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of ``kubectl get``."""
+
+    name: str
+    value: Callable[[Wire], Any]
+    type: str = "string"  #: string, integer, boolean or date
+    priority: int = 0  #: above 0: only with ``-o wide``
+    description: str = ""
+
+
+def same(wire: Wire) -> Wire:
+    """Defaults of a kind that has none."""
+    return wire
+
+
+def anything(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """Validation of a kind whose schema says all."""
+    return []
+
+
+def plain_fields(wire: Wire) -> Mapping[str, str]:
+    """What every kind can be selected by."""
+    return {"metadata.name": name_of(wire), "metadata.namespace": namespace_of(wire)}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind as the API serves it."""
+
+    kind: Kind
+    view: type[msgspec.Struct]
+    singular: str
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: frozenset[str] = frozenset()  #: of ``status`` and ``scale``
+    columns: tuple[Column, ...] = ()  #: after NAME; AGE is added at the end
+    default: Callable[[Wire], Wire] = same  #: a new object with the defaults filled in
+    validate: Callable[[Wire, Wire | None], list[FieldError]] = anything  #: new, old or None
+    fields: Callable[[Wire], Mapping[str, str]] = plain_fields  #: for field selectors
+    name_pattern: str = "dns-1123-subdomain"  #: or ``dns-1035-label``, ``dns-1123-label``
+
+
+def at(*path: str) -> Callable[[Wire], Any]:
+    """A column's value: the field at that path, or None."""
+
+    def read(wire: Wire) -> Any:
+        found: Any = wire
+        for step in path:
+            found = found.get(step) if isinstance(found, dict) else None
+        return found
+
+    return read
+
+
+def condition(kind: str, field: str) -> Callable[[Wire], Any]:
+    """A column's value: a field of the condition of that type."""
+
+    def read(wire: Wire) -> Any:
+        for one in (wire.get("status") or {}).get("conditions") or ():
+            if one.get("type") == kind:
+                return one.get(field)
+        return None
+
+    return read

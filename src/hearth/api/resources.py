@@ -1,0 +1,18 @@
+"""All kinds that the API serves, by group, version and plural."""
+
+from __future__ import annotations
+
+from hearth.api import core, hearth_v1alpha1, serving
+from hearth.api.registry import Resource
+
+RESOURCES: tuple[Resource, ...] = (
+    *core.RESOURCES,
+    *serving.RESOURCES,
+    *hearth_v1alpha1.RESOURCES,
+)
+_BY_PATH = {(r.kind.group, r.kind.version, r.kind.plural): r for r in RESOURCES}
+
+
+def resource_for(group: str, version: str, plural: str) -> Resource | None:
+    """The resource of that REST path, or None."""
+    return _BY_PATH.get((group, version, plural))

@@ -1,0 +1,49 @@
+"""The four serving kinds as the API serves them."""
+
+from __future__ import annotations
+
+from hearth.api.kinds import CONFIGURATION, REVISION, ROUTE, SERVICE
+from hearth.api.meta import labels_of
+from hearth.api.names import CONFIGURATION_GENERATION_LABEL, CONFIGURATION_LABEL
+from hearth.api.registry import Column, Resource, at, condition
+from hearth.api.serving import defaults, validation, views
+
+_READY = (
+    Column("Ready", condition("Ready", "status")),
+    Column("Reason", condition("Ready", "reason")),
+)
+_LATEST = (
+    Column("LatestCreated", at("status", "latestCreatedRevisionName")),
+    Column("LatestReady", at("status", "latestReadyRevisionName")),
+)
+_URL = Column("URL", at("status", "url"))
+_CATEGORIES = ("all", "knative", "serving")
+_STATUS = frozenset({"status"})
+
+RESOURCES = (
+    Resource(
+        SERVICE, views.Service, "service", ("kservice", "ksvc"), _CATEGORIES, _STATUS,
+        (_URL, *_LATEST, *_READY), defaults.default_service, validation.validate_service,
+        name_pattern="any",
+    ),
+    Resource(
+        CONFIGURATION, views.Configuration, "configuration", ("config", "cfg"), _CATEGORIES,
+        _STATUS, (*_LATEST, *_READY), defaults.default_configuration, validation.validate_configuration,
+        name_pattern="any",
+    ),
+    Resource(
+        REVISION, views.Revision, "revision", ("rev",), _CATEGORIES, _STATUS,
+        (
+            Column("Config Name", lambda w: labels_of(w).get(CONFIGURATION_LABEL)),
+            Column("Generation", lambda w: labels_of(w).get(CONFIGURATION_GENERATION_LABEL)),
+            *_READY,
+            Column("Actual Replicas", at("status", "actualReplicas"), "integer"),
+            Column("Desired Replicas", at("status", "desiredReplicas"), "integer"),
+        ),
+        defaults.default_revision, validation.validate_revision, name_pattern="any",
+    ),
+    Resource(
+        ROUTE, views.Route, "route", ("rt",), _CATEGORIES, _STATUS,
+        (_URL, *_READY), defaults.default_route, validation.validate_route, name_pattern="any",
+    ),
+)  # fmt: skip

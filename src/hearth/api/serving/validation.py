@@ -1,0 +1,297 @@
+"""What a manifest must hold, in Knative's words.
+
+Source: knative.dev/serving pkg/apis/serving/v1/*_validation.go, pkg/apis/serving/k8s_validation.go
+and metadata_validation.go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from hearth.api.errors import FieldError
+from hearth.api.meta import Wire, annotations_of, metadata, name_of, spec_of
+from hearth.api.names import CODE_ANNOTATION, CODE_DIGEST_ANNOTATION, RUNTIME_IMAGE_PREFIX
+from hearth.api.serving.annotations import autoscaling_faults
+
+MAX_TIMEOUT_SECONDS = 600
+MAX_CONCURRENCY = 1000
+RESERVED_PORTS = frozenset({8008, 8012, 8013, 8022, 9090, 9091})
+RESERVED_ENV = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"})
+_DNS_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+_DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}$")
+
+Faults = Iterator[FieldError]
+
+
+def missing(path: str) -> FieldError:
+    """The field must be there."""
+    return FieldError(path, f"missing field(s): {path}", "FieldValueRequired")
+
+
+def disallowed(path: str) -> FieldError:
+    """The field must not be there."""
+    return FieldError(path, f"must not set the field(s): {path}", "FieldValueForbidden")
+
+
+def wrong(path: str, value: Any, why: str = "") -> FieldError:
+    """The field has a value that is not allowed."""
+    said = f"invalid value: {value}: {path}"
+    return FieldError(path, f"{said}\n{why}" if why else said)
+
+
+def out_of_bounds(path: str, value: Any, low: Any, high: Any) -> FieldError:
+    """The number must be between the two."""
+    return FieldError(path, f"expected {low} <= {value} <= {high}: {path}")
+
+
+def validate_name(wire: Wire) -> Faults:
+    """Names become host names: DNS-1035 labels of at most 63 characters."""
+    name = name_of(wire)
+    if name and not _DNS_1035.match(name):
+        why = (
+            "not a DNS 1035 label: must start with a letter, and have only lower case letters, "
+            "digits and '-', at most 63"
+        )
+        yield wrong("metadata.name", name, why)
+
+
+def validate_service(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """A Service."""
+    return [
+        *validate_name(wire),
+        *_same_creator(wire, old),
+        *_template(spec_of(wire).get("template"), name_of(wire), "spec.template"),
+        *_traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=True),
+        *_byo_name_unchanged(wire, old),
+    ]
+
+
+def validate_configuration(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """A Configuration."""
+    return [
+        *validate_name(wire),
+        *_same_creator(wire, old),
+        *_template(spec_of(wire).get("template"), name_of(wire), "spec.template"),
+        *_byo_name_unchanged(wire, old),
+    ]
+
+
+def validate_route(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """A Route."""
+    traffic = _traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=False)
+    return [*validate_name(wire), *_same_creator(wire, old), *traffic]
+
+
+def validate_revision(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """A Revision; its spec never changes."""
+    faults = [*_revision_spec(spec_of(wire), annotations_of(wire), "spec")]
+    faults += autoscaling_faults(annotations_of(wire), "metadata.annotations")
+    if old is not None and spec_of(old) != spec_of(wire):
+        faults.append(FieldError("spec", "Immutable fields changed (-old +new): spec"))
+    return faults
+
+
+def _same_creator(wire: Wire, old: Wire | None) -> Faults:
+    """Who created an object cannot be changed later."""
+    name = "serving.knative.dev/creator"
+    if old is not None and name in annotations_of(old):
+        before, now = annotations_of(old)[name], annotations_of(wire).get(name)
+        if before != now:
+            yield FieldError(
+                f"metadata.annotations.{name}",
+                "annotation value is immutable: metadata.annotations",
+            )
+
+
+def _template(template: Any, parent: str, path: str) -> Faults:
+    if not isinstance(template, dict) or not template.get("spec"):
+        yield missing(f"{path}.spec")
+        return
+    name = name_of(template)
+    if name and not name.startswith(f"{parent}-"):
+        yield wrong(f"{path}.metadata.name", name, f'"{name}" must have "{parent}-" as a prefix')
+    elif name and not _DNS_1035.match(name):
+        yield wrong(f"{path}.metadata.name", name, "not a DNS 1035 label")
+    for field in ("generateName", "namespace"):
+        if field == "generateName" and metadata(template).get(field):
+            yield disallowed(f"{path}.metadata.{field}")
+    annotations = annotations_of(template)
+    yield from autoscaling_faults(annotations, f"{path}.metadata.annotations")
+    yield from _revision_spec(template["spec"], annotations, f"{path}.spec")
+
+
+def _byo_name_unchanged(wire: Wire, old: Wire | None) -> Faults:
+    """A template with a name of its own must get another one with every change."""
+    if old is None:
+        return
+    new_template, old_template = spec_of(wire).get("template"), spec_of(old).get("template")
+    if not isinstance(new_template, dict) or not isinstance(old_template, dict):
+        return
+    name = name_of(new_template)
+    if name and name == name_of(old_template) and new_template != old_template:
+        path = "spec.template"
+        said = f"Saw the following changes without a name change (-old +new): {path}.metadata.name"
+        yield FieldError(f"{path}.metadata.name", said)
+
+
+def _revision_spec(spec: Wire, annotations: Any, path: str) -> Faults:
+    concurrency = spec.get("containerConcurrency", 0)
+    if not 0 <= concurrency <= MAX_CONCURRENCY:
+        yield out_of_bounds(f"{path}.containerConcurrency", concurrency, 0, MAX_CONCURRENCY)
+    timeout = spec.get("timeoutSeconds", 0)
+    if not 0 <= timeout <= MAX_TIMEOUT_SECONDS:
+        yield out_of_bounds(f"{path}.timeoutSeconds", timeout, 0, f"{MAX_TIMEOUT_SECONDS}")
+    for field in ("responseStartTimeoutSeconds", "idleTimeoutSeconds"):
+        value = spec.get(field) or 0
+        if not 0 <= value <= (timeout or MAX_TIMEOUT_SECONDS):
+            yield out_of_bounds(f"{path}.{field}", value, 0, timeout or MAX_TIMEOUT_SECONDS)
+    yield from _containers(spec, path)
+    images = [str(c.get("image") or "") for c in spec.get("containers") or ()]
+    if any(image.startswith(RUNTIME_IMAGE_PREFIX) for image in images):
+        above = path.removesuffix(".spec") if path != "spec" else ""
+        yield from _code(annotations, f"{above}.metadata.annotations".lstrip("."))
+
+
+def _code(annotations: Any, path: str) -> Faults:
+    url, digest = annotations.get(CODE_ANNOTATION), annotations.get(CODE_DIGEST_ANNOTATION)
+    if not url:
+        yield missing(f"{path}[{CODE_ANNOTATION}]")
+        return
+    if not re.match(r"(hearth|https?|file|data):", url):
+        why = "expected a URL of scheme hearth, https, http, file or data"
+        yield wrong(f"{path}[{CODE_ANNOTATION}]", url[:80], why)
+    if digest and not _DIGEST.match(digest):
+        why = "expected sha256: and 64 hexadecimal digits"
+        yield wrong(f"{path}[{CODE_DIGEST_ANNOTATION}]", digest, why)
+    if not digest and re.match(r"(hearth|https?):", url):
+        yield missing(f"{path}[{CODE_DIGEST_ANNOTATION}]")
+
+
+def _containers(spec: Wire, path: str) -> Faults:
+    containers = spec.get("containers") or []
+    if not containers:
+        yield missing(f"{path}.containers")
+        return
+    with_ports = [c for c in containers if c.get("ports")]
+    if len(containers) > 1 and len(with_ports) != 1:
+        if with_ports:
+            said = f"more than one container port is set: {path}.containers[*].ports"
+            yield FieldError(
+                f"{path}.containers[*].ports", f"{said}\nOnly a single port is allowed"
+            )
+        else:
+            yield missing(f"{path}.containers[*].ports")
+    names = set()
+    for number, container in enumerate(containers):
+        at = f"{path}.containers[{number}]"
+        yield from _container(container, at)
+        if container.get("name") in names:
+            said = f'duplicate container name "{container["name"]}": {at}.name'
+            yield FieldError(f"{at}.name", said)
+        names.add(container.get("name"))
+
+
+def _container(container: Wire, path: str) -> Faults:
+    if not container.get("image"):
+        yield missing(f"{path}.image")
+    name = container.get("name") or ""
+    if name and not _DNS_1123.match(name):
+        yield wrong(f"{path}.name", name, "not a DNS 1123 label")
+    if name in ("queue-proxy",):
+        yield FieldError(f"{path}.name", f'"{name}" is a reserved container name: {path}.name')
+    for field in ("lifecycle", "stdin", "stdinOnce", "tty", "volumeDevices"):
+        if container.get(field):
+            yield disallowed(f"{path}.{field}")
+    for number, variable in enumerate(container.get("env") or ()):
+        yield from _variable(variable, f"{path}.env[{number}]")
+    yield from _ports(container.get("ports") or [], f"{path}.ports")
+    for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
+        if container.get(kind):
+            yield from _probe(container[kind], f"{path}.{kind}")
+
+
+def _variable(variable: Wire, path: str) -> Faults:
+    name = variable.get("name")
+    if not name:
+        yield missing(f"{path}.name")
+    elif name in RESERVED_ENV:
+        yield FieldError(
+            f"{path}.name", f'"{name}" is a reserved environment variable: {path}.name'
+        )
+
+
+def _ports(ports: list[Wire], path: str) -> Faults:
+    if len(ports) > 1:
+        said = f"more than one container port is set: {path}\nOnly a single port is allowed"
+        yield FieldError(path, said)
+    for port in ports[:1]:
+        number = port.get("containerPort") or 0
+        if number in RESERVED_PORTS:
+            said = f"{number} is a reserved port: {path}.containerPort"
+            yield FieldError(f"{path}.containerPort", said)
+        elif not 1 <= number <= 65535:
+            yield out_of_bounds(f"{path}.containerPort", number, 1, 65535)
+        if port.get("protocol") not in (None, "", "TCP"):
+            yield wrong(f"{path}.protocol", port.get("protocol"))
+        if port.get("name") not in (None, "", "h2c", "http1", "user-port"):
+            why = 'Port name "h2c", "http1" or empty'
+            yield wrong(f"{path}.name", port.get("name"), why)
+        for field in ("hostPort", "hostIP"):
+            if port.get(field):
+                yield disallowed(f"{path}.{field}")
+
+
+def _probe(probe: Wire, path: str) -> Faults:
+    handlers = [name for name in ("exec", "httpGet", "tcpSocket", "grpc") if name in probe]
+    if len(handlers) > 1:
+        yield FieldError(path, f"expected exactly one, got both: {', '.join(handlers)}")
+    for field, low in (("periodSeconds", 0), ("initialDelaySeconds", 0), ("timeoutSeconds", 0)):
+        value = probe.get(field, 0)
+        if not low <= value <= 2**31:
+            yield out_of_bounds(f"{path}.{field}", value, low, 2**31 - 1)
+
+
+def _traffic(traffic: Any, path: str, *, of_service: bool) -> Faults:
+    total, tags = 0, set()
+    if not of_service and not traffic:
+        yield FieldError(path, f"expected exactly one, got neither: {path}")
+        return
+    for number, target in enumerate(traffic or ()):
+        at = f"{path}[{number}]"
+        yield from _target(target, at, of_service=of_service)
+        percent = target.get("percent") or 0
+        if not 0 <= percent <= 100:
+            yield out_of_bounds(f"{at}.percent", percent, 0, 100)
+        total += percent
+        tag = target.get("tag")
+        if tag and not _DNS_1035.match(tag):
+            yield wrong(f"{at}.tag", tag, "not a DNS 1035 label")
+        if tag and tag in tags:
+            yield FieldError(f"{at}.tag", f"Multiple definitions for {tag}: {at}.tag")
+        tags.add(tag)
+    if total != 100:
+        yield FieldError(path, f"Traffic targets sum to {total}, want 100: {path}")
+
+
+def _target(target: Wire, path: str, *, of_service: bool) -> Faults:
+    revision, configuration = target.get("revisionName"), target.get("configurationName")
+    latest = target.get("latestRevision")
+    if of_service and configuration:
+        yield disallowed(f"{path}.configurationName")
+    elif revision and configuration:
+        names = f"{path}.configurationName, {path}.revisionName"
+        yield FieldError(path, f"expected exactly one, got both: {names}")
+    elif not of_service and not revision and not configuration:
+        names = f"{path}.configurationName, {path}.revisionName"
+        yield FieldError(path, f"expected exactly one, got neither: {names}")
+    if revision and latest:
+        why = f"may not set revisionName {revision!r} when latestRevision is true"
+        yield wrong(f"{path}.latestRevision", "true", why)
+    if not revision and latest is False:
+        why = "latestRevision must be true when revisionName is empty"
+        yield wrong(f"{path}.latestRevision", "false", why)
+    if target.get("url"):
+        yield disallowed(f"{path}.url")

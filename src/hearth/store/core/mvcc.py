@@ -1,0 +1,187 @@
+"""One counter, all keys: what a write does, what a reader sees, what a watcher is owed.
+
+Theory. Every successful write of a key takes the next revision; a transaction takes consecutive
+ones and is applied whole or not at all. The newest value of each key is the state; the last
+``history_max`` events are the history. A watcher that has seen everything up to revision *r* is
+owed exactly the events after *r*; if some of those are no longer kept it must list again
+(:class:`Compacted`). A write that could not be made durable is undone in reverse order: nobody has
+been told of it yet.
+
+Source: etcd's data model (etcd.io/docs, "Data model"), reduced to what the Kubernetes API needs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key's newest value."""
+
+    value: bytes
+    created: int  #: revision at which the key appeared
+    modified: int  #: revision of its last write
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a key.
+
+    ``expect`` is the revision the key must be at: 0 for "must not exist", None for "whatever".
+    """
+
+    key: str
+    value: bytes
+    expect: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove a key that must exist, at revision ``expect`` unless that is None."""
+
+    key: str
+    expect: int | None = None
+
+
+Op: TypeAlias = Put | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One key was written (``new``) or removed (``new`` is None)."""
+
+    revision: int
+    key: str
+    old: Entry | None
+    new: Entry | None
+
+
+class StoreError(Exception):
+    """A write or read that the store refuses."""
+
+
+class KeyExists(StoreError):
+    """The key must not exist, and does."""
+
+
+class Mismatch(StoreError):
+    """The key is at another revision than expected; ``have`` is 0 when it does not exist."""
+
+    def __init__(self, key: str, have: int, want: int | None) -> None:
+        super().__init__(f"{key}: is at revision {have}, the write was based on {want}")
+        self.have = have
+        self.want = want
+
+
+class Compacted(StoreError):
+    """Events after that revision are no longer kept: list again."""
+
+    def __init__(self, revision: int, oldest: int) -> None:
+        super().__init__(f"revision {revision} is too old, the oldest kept is {oldest}")
+
+
+class Mvcc:
+    """The state of a store and its recent history."""
+
+    def __init__(
+        self,
+        entries: Iterable[tuple[str, Entry]] = (),
+        *,
+        revision: int = 0,
+        history_max: int = 20_000,
+    ) -> None:
+        """Start from ``entries`` at ``revision``; nothing before that can be watched."""
+        self._entries = dict(entries)
+        self._keys = sorted(self._entries)
+        self._history: deque[Event] = deque()
+        self._history_max = history_max
+        self._compacted = revision  #: events up to here are not kept
+        self.revision = revision  #: of the last write
+
+    def get(self, key: str) -> Entry | None:
+        """The key's newest value."""
+        return self._entries.get(key)
+
+    def scan(self, prefix: str) -> Iterator[tuple[str, Entry]]:
+        """All keys that start with ``prefix``, in order."""
+        for key in islice(self._keys, bisect_left(self._keys, prefix), None):
+            if not key.startswith(prefix):
+                return
+            yield key, self._entries[key]
+
+    def write(self, ops: Sequence[Op]) -> list[Event]:
+        """Apply all of ``ops``, or none, and return their events.
+
+        Raises:
+            KeyExists, Mismatch: the first operation that does not hold.
+        """
+        for op in ops:
+            self._check(op)
+        return [self._apply(op) for op in ops]
+
+    def undo(self, events: Sequence[Event]) -> None:
+        """Take back writes that could not be kept; they must be the newest ones."""
+        for event in reversed(events):
+            assert event.revision == self.revision, "only the newest write can be undone"
+            self._set(event.key, event.old)
+            self.revision -= 1
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Make durable events part of the history, so that watchers may see them."""
+        self._history.extend(events)
+        while len(self._history) > self._history_max:
+            self._compacted = self._history.popleft().revision
+
+    def since(self, revision: int) -> list[Event]:
+        """The published events after ``revision``.
+
+        Raises:
+            Compacted: some of them are no longer kept.
+        """
+        if revision < self._compacted:
+            raise Compacted(revision, self._compacted)
+        if not self._history or revision >= self._history[-1].revision:
+            return []
+        skip = max(0, revision + 1 - self._history[0].revision)
+        return list(islice(self._history, skip, None))
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self._keys == sorted(self._entries)
+        revisions = [event.revision for event in self._history]
+        assert revisions == sorted(set(revisions))
+        assert all(entry.modified <= self.revision for entry in self._entries.values())
+
+    def _check(self, op: Op) -> None:
+        entry = self._entries.get(op.key)
+        have = entry.modified if entry else 0
+        if isinstance(op, Put) and op.expect == 0 and entry is not None:
+            raise KeyExists(op.key)
+        if isinstance(op, Remove) and entry is None:
+            raise Mismatch(op.key, 0, op.expect)
+        if op.expect is not None and op.expect != have:
+            raise Mismatch(op.key, have, op.expect)
+
+    def _apply(self, op: Op) -> Event:
+        old = self._entries.get(op.key)
+        self.revision += 1
+        new = None
+        if isinstance(op, Put):
+            new = Entry(op.value, old.created if old else self.revision, self.revision)
+        self._set(op.key, new)
+        return Event(self.revision, op.key, old, new)
+
+    def _set(self, key: str, entry: Entry | None) -> None:
+        if entry is None:
+            del self._entries[key]
+            del self._keys[bisect_left(self._keys, key)]
+            return
+        if key not in self._entries:
+            insort(self._keys, key)
+        self._entries[key] = entry

@@ -1,0 +1,47 @@
+"""A store that lasts as long as the process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from hearth.store.backend import Watchers
+from hearth.store.core.mvcc import Entry, Event, Mvcc, Op
+
+
+class MemoryBackend:
+    """Keeps everything in memory; see :class:`~hearth.store.backend.Backend`."""
+
+    def __init__(self) -> None:
+        self._mvcc = Mvcc()
+        self._watchers = Watchers(self._mvcc)
+
+    @property
+    def revision(self) -> int:
+        """Revision of the last write."""
+        return self._mvcc.revision
+
+    def get(self, key: str) -> Entry | None:
+        """The newest value."""
+        return self._mvcc.get(key)
+
+    async def read(self, key: str) -> Entry | None:
+        """The newest value."""
+        return self._mvcc.get(key)
+
+    async def scan(self, prefix: str) -> tuple[list[tuple[str, Entry]], int]:
+        """All keys below ``prefix``."""
+        return list(self._mvcc.scan(prefix)), self._mvcc.revision
+
+    async def write(self, ops: Sequence[Op]) -> list[Event]:
+        """Apply all operations or none."""
+        events = self._mvcc.write(ops)
+        self._watchers.publish(events)
+        return events
+
+    def watch(self, prefix: str, after: int) -> AsyncIterator[list[Event]]:
+        """Events after revision ``after``."""
+        return self._watchers.watch(prefix, after)
+
+    async def close(self) -> None:
+        """End all watches."""
+        self._watchers.close()

@@ -1,0 +1,204 @@
+"""A store in one SQLite file: read from memory, written in groups, acknowledged when durable.
+
+The whole state is in memory; the file is its durable copy. Writes that arrive while a commit is
+under way wait for the next one and share its fsync. The commit runs in a thread of its own, so the
+event loop never waits for the disk. History is not kept in the file: after a restart a watch from
+an older revision is told to list again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearth.store.backend import StoreUnavailable, Watchers
+from hearth.store.core.mvcc import Entry, Event, Mvcc, Op
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE objects (key TEXT PRIMARY KEY, value BLOB NOT NULL,
+                      created INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE counter (revision INTEGER NOT NULL);
+INSERT INTO counter VALUES (0);
+"""
+_PUT = "INSERT OR REPLACE INTO objects (key, value, created, modified) VALUES (?, ?, ?, ?)"
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One write in memory that waits to be durable."""
+
+    events: list[Event]
+    done: asyncio.Future[None]
+
+
+class SqliteBackend:
+    """Keeps everything in ``path``; see :class:`~hearth.store.backend.Backend`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file and read it.
+
+        Raises:
+            StoreUnavailable: in use by another process, unreadable, or of a newer version.
+        """
+        self._path = path
+        self._lock = _lock(path.with_suffix(".lock"))
+        try:
+            self._database = _open(path)
+            entries, revision = _load(self._database)
+        except sqlite3.Error as error:
+            os.close(self._lock)
+            raise StoreUnavailable(f"state {path}: cannot be read: {error}") from error
+        except StoreUnavailable:
+            os.close(self._lock)
+            raise
+        self._mvcc = Mvcc(entries, revision=revision)
+        self._watchers = Watchers(self._mvcc)
+        self._durable = revision
+        self._waiting: list[_Waiting] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    @property
+    def revision(self) -> int:
+        """Revision of the last durable write."""
+        return self._durable
+
+    def get(self, key: str) -> Entry | None:
+        """The newest value, possibly not yet durable."""
+        return self._mvcc.get(key)
+
+    async def read(self, key: str) -> Entry | None:
+        """The newest durable value."""
+        while (entry := self._mvcc.get(key)) is not None and entry.modified > self._durable:
+            await self._settle()
+        return entry
+
+    async def scan(self, prefix: str) -> tuple[list[tuple[str, Entry]], int]:
+        """All durable keys below ``prefix``."""
+        while self._mvcc.revision > self._durable:
+            await self._settle()
+        return list(self._mvcc.scan(prefix)), self._durable
+
+    async def write(self, ops: Sequence[Op]) -> list[Event]:
+        """Apply all operations or none; returns once they are on disk."""
+        events = self._mvcc.write(ops)
+        waiting = _Waiting(events, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all(), name="store commit")
+        await asyncio.shield(waiting.done)
+        return events
+
+    def watch(self, prefix: str, after: int) -> AsyncIterator[list[Event]]:
+        """Durable events after revision ``after``."""
+        return self._watchers.watch(prefix, after)
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the file."""
+        self._watchers.close()
+        if self._committing is not None:
+            await self._committing
+        self._thread.shutdown()
+        self._database.close()
+        os.close(self._lock)
+
+    async def _settle(self) -> None:
+        """Wait until the commit that is under way has ended, well or not."""
+        if self._committing is not None:
+            await asyncio.shield(self._committing)
+
+    async def _commit_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                events = [event for waiting in batch for event in waiting.events]
+                try:
+                    await loop.run_in_executor(self._thread, self._commit, events)
+                except (sqlite3.Error, OSError) as error:
+                    self._undo(batch, error)
+                    continue
+                self._durable = events[-1].revision
+                self._watchers.publish(events)
+                for waiting in batch:
+                    waiting.done.set_result(None)
+        finally:
+            self._committing = None
+
+    def _undo(self, batch: list[_Waiting], error: Exception) -> None:
+        """Take back the batch and what was written on top of it meanwhile."""
+        lost = [*batch, *self._waiting]
+        self._waiting = []
+        for waiting in reversed(lost):
+            self._mvcc.undo(waiting.events)
+            refusal = StoreUnavailable(f"state {self._path}: the write was not kept: {error}")
+            waiting.done.set_exception(refusal)
+
+    def _commit(self, events: list[Event]) -> None:
+        """Write the events in one transaction. Runs in the store's thread."""
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            for event in events:
+                if event.new is None:
+                    self._database.execute("DELETE FROM objects WHERE key = ?", (event.key,))
+                else:
+                    new = event.new
+                    self._database.execute(_PUT, (event.key, new.value, new.created, new.modified))
+            self._database.execute("UPDATE counter SET revision = ?", (events[-1].revision,))
+            self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+
+def _lock(path: Path) -> int:
+    """Hold the lock file for the life of the process; it names the holder's pid."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnavailable(f"state {path.parent}: cannot be used: {error}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise StoreUnavailable(
+            f"state {path.parent}: is in use by process {holder}; end it or use another directory"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    path.chmod(0o600)
+    [[version]] = database.execute("PRAGMA user_version")
+    if version > SCHEMA_VERSION:
+        database.close()
+        raise StoreUnavailable(
+            f"state {path}: has version {version}, this program knows {SCHEMA_VERSION} and older; "
+            "use the newer program or another directory"
+        )
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = FULL")
+    if version == 0:
+        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    return database
+
+
+def _load(database: sqlite3.Connection) -> tuple[list[tuple[str, Entry]], int]:
+    [[revision]] = database.execute("SELECT revision FROM counter")
+    rows = database.execute("SELECT key, value, created, modified FROM objects")
+    return [
+        (key, Entry(value, created, modified)) for key, value, created, modified in rows
+    ], revision
