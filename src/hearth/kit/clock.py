@@ -29,13 +29,3 @@ class SystemClock:
     def now(self) -> datetime:
         """Wall time in UTC."""
         return datetime.now(UTC)
-
-
-def rfc3339(moment: datetime) -> str:
-    """Format as ``metav1.Time`` does: whole seconds, ``Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def rfc3339_micro(moment: datetime) -> str:
-    """Format as ``metav1.MicroTime`` does: microseconds, ``Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -12,7 +12,8 @@ from hearth.api.errors import ApiError
 from hearth.api.kinds import CORE_EVENT
 from hearth.api.meta import Wire, name_of, namespace_of, resource_version_of, uid_of
 from hearth.client import Client
-from hearth.kit.clock import Clock, SystemClock, rfc3339
+from hearth.kit.clock import Clock, SystemClock
+from hearth.kit.times import rfc3339
 
 log = logging.getLogger(__name__)
 

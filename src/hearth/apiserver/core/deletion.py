@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from hearth.api.kinds import NAMESPACE, POD
 from hearth.api.meta import Wire, is_deleting, metadata, spec_of
 from hearth.api.registry import Resource
-from hearth.kit.clock import rfc3339
+from hearth.kit.times import rfc3339
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"

@@ -1,0 +1,50 @@
+"""What is there from the start: namespaces, and the secrets by which parts know each other."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+from hearth.api.errors import AlreadyExists
+from hearth.api.kinds import NAMESPACE, SECRET, Kind
+from hearth.api.meta import Wire
+from hearth.api.names import KNATIVE_NAMESPACE, SYSTEM_NAMESPACE
+from hearth.apiserver.pki import Pki
+from hearth.client import Client
+
+NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE, KNATIVE_NAMESPACE)
+
+
+async def bootstrap(client: Client, pki: Pki) -> None:
+    """Create what is absent; the certificate's secret always holds the one in use."""
+    for name in NAMESPACES:
+        await _create(client, NAMESPACE, {"metadata": {"name": name}})
+    await _create(client, SECRET, _secret("internal", token=secrets.token_urlsafe(32).encode()))
+    await _create(client, SECRET, _secret("pool-key", key=secrets.token_bytes(32)))
+    tls = _secret(
+        "internal-tls",
+        **{
+            "tls.crt": pki.certificate.read_bytes(),
+            "tls.key": pki.key.read_bytes(),
+            "ca.crt": pki.ca.read_bytes(),
+        },
+    )
+    await client.apply(SECRET, tls)
+
+
+def _secret(name: str, **data: bytes) -> Wire:
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": SYSTEM_NAMESPACE},
+        "type": "Opaque",
+        "data": encoded,
+    }
+
+
+async def _create(client: Client, kind: Kind, wire: Wire) -> None:
+    try:
+        await client.create(kind, {"apiVersion": kind.api_version, "kind": kind.kind, **wire})
+    except AlreadyExists:
+        return

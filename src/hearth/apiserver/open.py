@@ -1,0 +1,81 @@
+"""Puts the API server's parts together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearth.apiserver.auth import authenticator, load_tokens
+from hearth.apiserver.bootstrap import bootstrap
+from hearth.apiserver.gc import GarbageCollector
+from hearth.apiserver.logs import NodeLogs
+from hearth.apiserver.objects import Objects
+from hearth.apiserver.packages import Packages
+from hearth.apiserver.pki import open_pki, write_kubeconfig
+from hearth.apiserver.serve import listen, serve
+from hearth.apiserver.server import ApiServer
+from hearth.client import Client
+from hearth.kit.clock import SystemClock
+from hearth.kit.tasks import Part
+from hearth.store import StoreUnavailable, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class RunningApiServer:
+    """An API server that answers."""
+
+    handler: ApiServer
+    url: str  #: ``https://HOST:PORT``
+    kubeconfig: Path  #: the admin's; ``STATE/USER.kubeconfig`` are the components'
+    tokens: dict[str, str]  #: bearer token by user name
+    parts: tuple[Part, ...]  #: what must run beside it
+
+
+@contextlib.asynccontextmanager
+async def open_apiserver(state: Path, host: str, port: int) -> AsyncIterator[RunningApiServer]:
+    """Serve the store in ``state`` on ``host:port`` (0 picks a free one) for the block.
+
+    Raises:
+        StoreUnavailable: the state is in use, unreadable or of a newer version.
+        ListenError: the port is in use.
+    """
+    prepare_state(state)
+    backend = open_store(state / "hearth.db")
+    try:
+        sock = listen(host, port)
+        pki = open_pki(state / "pki")
+        tokens = load_tokens(state / "tokens.csv")
+        clock = SystemClock()
+        objects = Objects(backend, clock)
+        packages = Packages(state / "packages")
+        handler = ApiServer(objects, authenticator(tokens), packages, NodeLogs(backend), clock)
+        await bootstrap(Client(handler, token=tokens["admin"], field_manager="bootstrap"), pki)
+        url = f"https://{host}:{sock.getsockname()[1]}"
+        for user, token in tokens.items():
+            name = user.removeprefix("hearth:")
+            file = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
+            write_kubeconfig(state / file, url, pki, name, token)
+        collector = GarbageCollector(objects, clock)
+        async with serve(handler, sock, pki.server_context()):
+            parts = (Part("garbage collector", collector.run),)
+            yield RunningApiServer(handler, url, state / "kubeconfig", tokens, parts)
+    finally:
+        await backend.close()
+
+
+def prepare_state(state: Path) -> None:
+    """Make the state directory for its owner alone.
+
+    Raises:
+        StoreUnavailable: it cannot be made or used.
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state.chmod(0o700)
+        if not os.access(state, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(13, "permission denied")
+    except OSError as error:
+        raise StoreUnavailable(f"state {state}: cannot be used: {error.strerror}") from error

@@ -1,0 +1,138 @@
+"""Our own certificate authority, the server's certificate, and the kubeconfigs that trust it."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from hearth.apiserver.auth import write_private
+
+_CA_DAYS = 3650
+_SERVER_DAYS = 365
+_RENEW_DAYS = 30  #: a certificate that ends sooner is made anew at start
+
+
+@dataclass(frozen=True, slots=True)
+class Pki:
+    """Where the certificates are."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """For serving with the certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+def open_pki(folder: Path) -> Pki:
+    """Read the certificates, or make those that are absent or about to end."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    ca_key, ca = _authority(folder)
+    pki = Pki(folder / "ca.crt", folder / "server.crt", folder / "server.key")
+    if not _is_good(pki.certificate):
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _certificate("hearth", key, ca_key, ca.subject, _SERVER_DAYS, _names())
+        write_private(pki.key, _pem(key))
+        write_private(pki.certificate, certificate.public_bytes(serialization.Encoding.PEM))
+    return pki
+
+
+def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    key_file, file = folder / "ca.key", folder / "ca.crt"
+    if _is_good(file) and key_file.exists():
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return key, x509.load_pem_x509_certificate(file.read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hearth-ca")])
+    certificate = _certificate("hearth-ca", key, key, subject, _CA_DAYS, None)
+    write_private(key_file, _pem(key))
+    write_private(file, certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "server.crt").unlink(missing_ok=True)  # signed by the one before
+    return key, certificate
+
+
+def _is_good(file: Path) -> bool:
+    if not file.exists():
+        return False
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    return certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(days=_RENEW_DAYS)
+
+
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    signer: ec.EllipticCurvePrivateKey,
+    issuer: x509.Name,
+    days: int,
+    names: list[x509.GeneralName] | None,
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
+    )
+    if names is None:
+        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+        builder = builder.add_extension(usage, critical=True)
+    else:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        builder = builder.add_extension(server, critical=False)
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(identifier, critical=False).add_extension(own, critical=False)
+    return builder.sign(signer, hashes.SHA256())
+
+
+def _names() -> list[x509.GeneralName]:
+    dns = ["localhost", socket.gethostname(), "kubernetes.default.svc", "*.hearth-system.svc"]
+    addresses = ["127.0.0.1", "::1"]
+    return [
+        *(x509.DNSName(name) for name in dns),
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
+    ]
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def write_kubeconfig(path: Path, url: str, pki: Pki, user: str, token: str) -> None:
+    """Write a kubeconfig for one user, readable by its owner alone."""
+    authority = base64.b64encode(pki.ca.read_bytes()).decode()
+    cluster = {"server": url, "certificate-authority-data": authority}
+    context = {"cluster": "hearth", "user": user, "namespace": "default"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "hearth", "cluster": cluster}],
+        "users": [{"name": user, "user": {"token": token}}],
+        "contexts": [{"name": "hearth", "context": context}],
+        "current-context": "hearth",
+    }
+    write_private(path, yaml.safe_dump(config, sort_keys=False).encode())

@@ -1,0 +1,110 @@
+"""Puts a handler behind HTTPS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from hearth.api.errors import TooLarge
+from hearth.api.http import Handler, Request, Response
+from hearth.apiserver.codec import error_response
+from hearth.apiserver.packages import PACKAGE_MAX_BYTES
+
+OBJECT_MAX_BYTES = 3 * 2**20  #: Kubernetes' limit on a request
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the message names it."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 picks a free one.
+
+    Raises:
+        ListenError: the port is in use, or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return sock
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    handler: Handler, sock: socket.socket, context: ssl.SSLContext
+) -> AsyncIterator[None]:
+    """Answer requests on the socket for the length of the block."""
+
+    async def answer(incoming: web.BaseRequest) -> web.StreamResponse:
+        return await _answer(handler, incoming)
+
+    server = web.Server(answer, handler_cancellation=True, access_log=None)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, sock, ssl_context=context, shutdown_timeout=0.5).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResponse:
+    limit = PACKAGE_MAX_BYTES if "/packages/" in incoming.path else OBJECT_MAX_BYTES
+    if (incoming.content_length or 0) > limit:
+        said = f"the body has {incoming.content_length} bytes, at most {limit} are taken"
+        return _whole(error_response(TooLarge(said)))
+    body = await _read(incoming, limit)
+    if body is None:
+        return _whole(error_response(TooLarge(f"the body has more than {limit} bytes")))
+    response = await handler(
+        Request(
+            method=incoming.method,
+            path=incoming.path,
+            query=dict(incoming.query),
+            headers={name.lower(): value for name, value in incoming.headers.items()},
+            body=body,
+        )
+    )
+    if response.stream is None:
+        return _whole(response)
+    return await _streamed(response, incoming)
+
+
+async def _read(incoming: web.BaseRequest, limit: int) -> bytes | None:
+    """The body, or None when it is over the limit."""
+    if not incoming.can_read_body:
+        return b""
+    chunks, size = [], 0
+    async for chunk in incoming.content.iter_any():
+        size += len(chunk)
+        if size > limit:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _whole(response: Response) -> web.Response:
+    return web.Response(status=response.status, headers=response.headers, body=response.body)
+
+
+async def _streamed(response: Response, incoming: web.BaseRequest) -> web.StreamResponse:
+    assert response.stream is not None
+    outgoing = web.StreamResponse(status=response.status, headers=response.headers)
+    async with contextlib.aclosing(response.stream) as chunks:  # type: ignore[type-var]
+        await outgoing.prepare(incoming)
+        with contextlib.suppress(ConnectionResetError, asyncio.IncompleteReadError):
+            async for chunk in chunks:
+                await outgoing.write(chunk)
+            await outgoing.write_eof()
+    return outgoing

@@ -1,0 +1,155 @@
+"""Watches: what a client is told of the changes after a version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from hearth.api.errors import Gone
+from hearth.api.meta import Wire
+from hearth.api.selectors import Selector
+from hearth.api.tables import make_table
+from hearth.apiserver.codec import decode, render
+from hearth.apiserver.core.paths import ALL_TENANTS, Target
+from hearth.apiserver.objects import Objects, render_with_tenant
+from hearth.kit.clock import Clock
+from hearth.store import Compacted, Entry, Event
+from hearth.store.core.keys import ROOT_PREFIX, parse_key, resource_prefix
+
+BOOKMARK_INTERVAL_S = 60.0  #: so that a quiet watch does not fall out of the kept history
+TIMEOUT_MAX_S = 3600.0  #: a watch ends after this long at the latest; clients go on from there
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What the client asked for."""
+
+    labels: Selector
+    fields: Selector
+    resource_version: str  #: empty or ``0``: begin with what is there
+    timeout_s: float
+    bookmarks: bool
+    table: str | None  #: includeObject when the client wants tables, else None
+    send_initial: bool = False  #: begin with what is there and a bookmark (sendInitialEvents)
+
+
+class Watching:
+    """Makes the streams of watches."""
+
+    def __init__(self, objects: Objects, clock: Clock) -> None:
+        self._objects = objects
+        self._clock = clock
+
+    async def stream(self, target: Target, options: WatchOptions) -> AsyncIterator[bytes]:
+        """Lines of JSON watch events until the timeout."""
+        sender = _Sender(self._objects, target, options)
+        deadline = asyncio.get_running_loop().time() + min(options.timeout_s, TIMEOUT_MAX_S)
+        try:
+            after = int(options.resource_version or 0)
+            if not after or options.send_initial:
+                entries, after = await self._objects.entries(target)
+                for key, entry in entries:
+                    if sender.selects(entry):
+                        yield sender.line("ADDED", key, entry, self._clock.now())
+                if options.send_initial:
+                    yield sender.bookmark(after, initial_end=True)
+            async for line in self._follow(sender, target, after, deadline):
+                yield line
+        except Compacted as error:
+            yield _error_line(Gone(f"too old resource version: {error}"))
+
+    async def _follow(
+        self, sender: _Sender, target: Target, after: int, deadline: float
+    ) -> AsyncIterator[bytes]:
+        kind = target.resource.kind
+        prefix = ROOT_PREFIX if target.tenant == ALL_TENANTS else ""
+        prefix = prefix or resource_prefix(kind, target.tenant, target.namespace)
+        loop = asyncio.get_running_loop()
+        events = self._objects.backend.watch(prefix, after)
+        pending: asyncio.Task[list[Event]] | None = None
+        seen = after
+        try:
+            while (left := deadline - loop.time()) > 0:
+                pending = pending or asyncio.ensure_future(anext(events))
+                await asyncio.wait([pending], timeout=min(left, BOOKMARK_INTERVAL_S))
+                if not pending.done():
+                    if sender.options.bookmarks:
+                        yield sender.bookmark(max(seen, self._objects.backend.revision))
+                    continue
+                try:
+                    batch = pending.result()
+                except StopAsyncIteration:
+                    return
+                pending = None
+                seen = batch[-1].revision if batch else seen
+                if lines := b"".join(sender.lines(batch, self._clock.now())):
+                    yield lines
+        finally:
+            if pending is not None:
+                pending.cancel()
+
+
+class _Sender:
+    """Turns store events into watch events for one client."""
+
+    def __init__(self, objects: Objects, target: Target, options: WatchOptions) -> None:
+        self._objects = objects
+        self._target = target
+        self.options = options
+        self._wanted = (target.resource.kind.group, target.resource.kind.plural)
+
+    def selects(self, entry: Entry | None) -> bool:
+        """Whether the client asked for the object."""
+        if entry is None:
+            return False
+        options = self.options
+        if not options.labels and not options.fields:
+            return True
+        resource = self._target.resource
+        return self._objects.selected(resource, entry, options.labels, options.fields)
+
+    def lines(self, events: list[Event], now: datetime) -> list[bytes]:
+        """The watch events of store events: an object may also enter or leave the selection."""
+        lines = []
+        for event in events:
+            if self._target.tenant == ALL_TENANTS and parse_key(event.key)[:2] != self._wanted:
+                continue
+            had, has = self.selects(event.old), self.selects(event.new)
+            if has and event.new is not None:
+                kind = "MODIFIED" if had else "ADDED"
+                lines.append(self.line(kind, event.key, event.new, now))
+            elif had and event.old is not None:
+                lines.append(self.line("DELETED", event.key, event.old, now, event.revision))
+        return lines
+
+    def line(self, kind: str, key: str, entry: Entry, now: datetime, revision: int = 0) -> bytes:
+        """One watch event."""
+        if self.options.table is not None:
+            rv = str(revision or entry.modified)
+            items = [decode(entry, revision)]
+            table = make_table(self._target.resource, items, rv, now, include=self.options.table)
+            body = msgspec.json.encode(table)
+        elif self._target.tenant == ALL_TENANTS:
+            body = render_with_tenant(key, entry, revision)
+        else:
+            body = render(entry, revision)
+        return b'{"type":"' + kind.encode() + b'","object":' + body + b"}\n"
+
+    def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        """Nothing changed up to that revision."""
+        kind = self._target.resource.kind
+        meta: Wire = {"resourceVersion": str(revision)}
+        if initial_end:
+            meta["annotations"] = {"k8s.io/initial-events-end": "true"}
+        wire: Wire = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta}
+        if self.options.table is not None:
+            wire = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "rows": []}
+        return msgspec.json.encode({"type": "BOOKMARK", "object": wire}) + b"\n"
+
+
+def _error_line(error: Gone) -> bytes:
+    return msgspec.json.encode({"type": "ERROR", "object": error.status()}) + b"\n"
