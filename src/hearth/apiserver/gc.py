@@ -61,9 +61,11 @@ class GarbageCollector:
             for key, entry in entries:
                 await self._look_at(key, decode(entry))
             try:
-                async for events in self._objects.backend.watch(ROOT_PREFIX, revision):
+                watch = self._objects.backend.watch(ROOT_PREFIX, revision)
+                while (events := await watch.next()) is not None:
                     for event in events:
                         await self._take(event)
+                await asyncio.Event().wait()  # the store is closed: our end is near
             except Compacted:
                 log.warning("garbage collector fell behind and starts over")
 

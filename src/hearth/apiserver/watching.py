@@ -69,28 +69,18 @@ class Watching:
         prefix = ROOT_PREFIX if target.tenant == ALL_TENANTS else ""
         prefix = prefix or resource_prefix(kind, target.tenant, target.namespace)
         loop = asyncio.get_running_loop()
-        events = self._objects.backend.watch(prefix, after)
-        pending: asyncio.Task[list[Event]] | None = None
-        seen = after
+        watch = self._objects.backend.watch(prefix, after)
         try:
             while (left := deadline - loop.time()) > 0:
-                pending = pending or asyncio.ensure_future(anext(events))
-                await asyncio.wait([pending], timeout=min(left, BOOKMARK_INTERVAL_S))
-                if not pending.done():
-                    if sender.options.bookmarks:
-                        yield sender.bookmark(max(seen, self._objects.backend.revision))
-                    continue
-                try:
-                    batch = pending.result()
-                except StopAsyncIteration:
+                events = await watch.next(min(left, BOOKMARK_INTERVAL_S))
+                if events is None:
                     return
-                pending = None
-                seen = batch[-1].revision if batch else seen
-                if lines := b"".join(sender.lines(batch, self._clock.now())):
+                if lines := b"".join(sender.lines(events, self._clock.now())):
                     yield lines
+                elif not events and sender.options.bookmarks:
+                    yield sender.bookmark(watch.revision)
         finally:
-            if pending is not None:
-                pending.cancel()
+            watch.close()
 
 
 class _Sender:

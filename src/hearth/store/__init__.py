@@ -5,8 +5,10 @@ gets the next revision; a watch continues from any revision that is still kept. 
 decides, ``memory`` and ``sqlite`` keep. Only the API server imports this package.
 """
 
-from hearth.store.backend import Backend, StoreUnavailable, open_store
+from hearth.store.backend import Backend, StoreUnavailable
 from hearth.store.core.mvcc import Compacted, Entry, Event, KeyExists, Mismatch, Put, Remove
+from hearth.store.open import open_store
+from hearth.store.watch import Watch
 
 __all__ = [
     "Backend",
@@ -18,5 +20,6 @@ __all__ = [
     "Put",
     "Remove",
     "StoreUnavailable",
+    "Watch",
     "open_store",
 ]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Protocol
 
-from hearth.store.core.mvcc import Entry, Event, Mvcc, Op
+from hearth.store.core.mvcc import Entry, Event, Op
+from hearth.store.watch import Watch
 
 
 class StoreUnavailable(Exception):
@@ -38,8 +37,8 @@ class Backend(Protocol):
         """
         ...
 
-    def watch(self, prefix: str, after: int) -> AsyncIterator[list[Event]]:
-        """Durable events after revision ``after``, in batches; an empty one when others passed.
+    def watch(self, prefix: str, after: int) -> Watch:
+        """Durable events after revision ``after``; close it when it is no longer read.
 
         Raises:
             Compacted: some of them are no longer kept.
@@ -54,50 +53,3 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Finish what is under way and let go of the files."""
         ...
-
-
-class Watchers:
-    """Wakes those who wait for events. One per backend."""
-
-    def __init__(self, mvcc: Mvcc) -> None:
-        self._mvcc = mvcc
-        self._arrived = asyncio.Event()
-        self._closed = False
-
-    def publish(self, events: Sequence[Event]) -> None:
-        """Make the events visible to all watchers."""
-        self._mvcc.publish(events)
-        self._wake()
-
-    def close(self) -> None:
-        """End all watches."""
-        self._closed = True
-        self._wake()
-
-    async def watch(self, prefix: str, after: int) -> AsyncIterator[list[Event]]:
-        """See :meth:`Backend.watch`."""
-        seen = after
-        while not self._closed:
-            arrived = self._arrived
-            events = self._mvcc.since(seen)
-            if events:
-                seen = events[-1].revision
-                yield [event for event in events if event.key.startswith(prefix)]
-            else:
-                await arrived.wait()
-
-    def _wake(self) -> None:
-        arrived, self._arrived = self._arrived, asyncio.Event()
-        arrived.set()
-
-
-def open_store(path: Path | None) -> Backend:
-    """Open the store in ``path`` (an SQLite file, made if absent), or one in memory for None.
-
-    Raises:
-        StoreUnavailable: the file is in use, unreadable, or of a newer version.
-    """
-    from hearth.store.memory import MemoryBackend
-    from hearth.store.sqlite import SqliteBackend
-
-    return MemoryBackend() if path is None else SqliteBackend(path)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-from hearth.store.backend import Watchers
+from hearth.store.backend import StoreUnavailable
 from hearth.store.core.mvcc import Entry, Event, Mvcc, Op
+from hearth.store.watch import Watch, Watchers
 
 
 class MemoryBackend:
@@ -13,7 +14,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self._mvcc = Mvcc()
-        self._watchers = Watchers(self._mvcc)
+        self._watchers = Watchers(self._mvcc, 0)
 
     @property
     def revision(self) -> int:
@@ -34,11 +35,13 @@ class MemoryBackend:
 
     async def write(self, ops: Sequence[Op]) -> list[Event]:
         """Apply all operations or none."""
+        if self._watchers.closed:
+            raise StoreUnavailable("the store is closed")
         events = self._mvcc.write(ops)
         self._watchers.publish(events)
         return events
 
-    def watch(self, prefix: str, after: int) -> AsyncIterator[list[Event]]:
+    def watch(self, prefix: str, after: int) -> Watch:
         """Events after revision ``after``."""
         return self._watchers.watch(prefix, after)
 

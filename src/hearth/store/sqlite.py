@@ -2,8 +2,9 @@
 
 The whole state is in memory; the file is its durable copy. Writes that arrive while a commit is
 under way wait for the next one and share its fsync. The commit runs in a thread of its own, so the
-event loop never waits for the disk. History is not kept in the file: after a restart a watch from
-an older revision is told to list again.
+event loop never waits for the disk. A commit that fails (a full disk) takes its writes back, in the
+file and in memory, and whoever waited for them is told; later writes are tried anew. History is not
+kept in the file: after a restart a watch from an older revision is told to list again.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ import asyncio
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearth.store.backend import StoreUnavailable, Watchers
+from hearth.store.backend import StoreUnavailable
 from hearth.store.core.mvcc import Entry, Event, Mvcc, Op
+from hearth.store.watch import Watch, Watchers
 
 SCHEMA_VERSION = 1
+#: Writes beyond this are refused, as by etcd's quota, whose default this is: everything is in
+#: memory too.
+SIZE_MAX_BYTES = 2 * 2**30
 _SCHEMA = """
 CREATE TABLE objects (key TEXT PRIMARY KEY, value BLOB NOT NULL,
                       created INTEGER NOT NULL, modified INTEGER NOT NULL) WITHOUT ROWID;
@@ -41,7 +46,7 @@ class _Waiting:
 class SqliteBackend:
     """Keeps everything in ``path``; see :class:`~hearth.store.backend.Backend`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, size_max_bytes: int = SIZE_MAX_BYTES) -> None:
         """Open or make the file and read it.
 
         Raises:
@@ -50,16 +55,16 @@ class SqliteBackend:
         self._path = path
         self._lock = _lock(path.with_suffix(".lock"))
         try:
-            self._database = _open(path)
+            self._database = _open(path, size_max_bytes)
             entries, revision = _load(self._database)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             os.close(self._lock)
             raise StoreUnavailable(f"state {path}: cannot be read: {error}") from error
         except StoreUnavailable:
             os.close(self._lock)
             raise
         self._mvcc = Mvcc(entries, revision=revision)
-        self._watchers = Watchers(self._mvcc)
+        self._watchers = Watchers(self._mvcc, revision)
         self._durable = revision
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
@@ -88,6 +93,8 @@ class SqliteBackend:
 
     async def write(self, ops: Sequence[Op]) -> list[Event]:
         """Apply all operations or none; returns once they are on disk."""
+        if self._watchers.closed:
+            raise StoreUnavailable(f"state {self._path}: is closed")
         events = self._mvcc.write(ops)
         waiting = _Waiting(events, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
@@ -96,12 +103,14 @@ class SqliteBackend:
         await asyncio.shield(waiting.done)
         return events
 
-    def watch(self, prefix: str, after: int) -> AsyncIterator[list[Event]]:
+    def watch(self, prefix: str, after: int) -> Watch:
         """Durable events after revision ``after``."""
         return self._watchers.watch(prefix, after)
 
     async def close(self) -> None:
         """Finish what is under way and let go of the file."""
+        if self._watchers.closed:
+            return
         self._watchers.close()
         if self._committing is not None:
             await self._committing
@@ -123,23 +132,29 @@ class SqliteBackend:
                 try:
                     await loop.run_in_executor(self._thread, self._commit, events)
                 except (sqlite3.Error, OSError) as error:
-                    self._undo(batch, error)
+                    self._undo(batch, str(error))
                     continue
+                except BaseException:
+                    self._undo(batch, "the commit broke off")
+                    raise
                 self._durable = events[-1].revision
                 self._watchers.publish(events)
                 for waiting in batch:
-                    waiting.done.set_result(None)
+                    if not waiting.done.done():
+                        waiting.done.set_result(None)
         finally:
             self._committing = None
 
-    def _undo(self, batch: list[_Waiting], error: Exception) -> None:
+    def _undo(self, batch: list[_Waiting], why: str) -> None:
         """Take back the batch and what was written on top of it meanwhile."""
         lost = [*batch, *self._waiting]
         self._waiting = []
         for waiting in reversed(lost):
             self._mvcc.undo(waiting.events)
-            refusal = StoreUnavailable(f"state {self._path}: the write was not kept: {error}")
-            waiting.done.set_exception(refusal)
+            waiting.done.set_exception(
+                StoreUnavailable(f"state {self._path}: the write was not kept: {why}")
+            )
+            waiting.done.exception()  # seen: who asked may have left
 
     def _commit(self, events: list[Event]) -> None:
         """Write the events in one transaction. Runs in the store's thread."""
@@ -174,26 +189,39 @@ def _lock(path: Path) -> int:
         raise StoreUnavailable(
             f"state {path.parent}: is in use by process {holder}; end it or use another directory"
         ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        os.close(lock)
+        raise StoreUnavailable(f"state {path.parent}: cannot be used: {error}") from error
     return lock
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, size_max_bytes: int) -> sqlite3.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its mode from the start
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    path.chmod(0o600)
+    try:
+        _prepare(database, path, size_max_bytes)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection, path: Path, size_max_bytes: int) -> None:
     [[version]] = database.execute("PRAGMA user_version")
     if version > SCHEMA_VERSION:
-        database.close()
         raise StoreUnavailable(
             f"state {path}: has version {version}, this program knows {SCHEMA_VERSION} and older; "
             "use the newer program or another directory"
         )
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
+    [[page_bytes]] = database.execute("PRAGMA page_size")
+    database.execute(f"PRAGMA max_page_count = {size_max_bytes // page_bytes}")
     if version == 0:
         database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    return database
 
 
 def _load(database: sqlite3.Connection) -> tuple[list[tuple[str, Entry]], int]:

@@ -2,10 +2,10 @@
 
 Theory. Every successful write of a key takes the next revision; a transaction takes consecutive
 ones and is applied whole or not at all. The newest value of each key is the state; the last
-``history_max`` events are the history. A watcher that has seen everything up to revision *r* is
-owed exactly the events after *r*; if some of those are no longer kept it must list again
-(:class:`Compacted`). A write that could not be made durable is undone in reverse order: nobody has
-been told of it yet.
+``history_max`` events (up to twice as many) are the history. A watcher that has seen everything up
+to revision *r* is owed exactly the events after *r*; if some of those are no longer kept, or *r*
+has not been reached (it is another store's), it must list again (:class:`Compacted`). A write that
+could not be made durable is undone in reverse order: nobody has been told of it yet.
 
 Source: etcd's data model (etcd.io/docs, "Data model"), reduced to what the Kubernetes API needs.
 """
@@ -13,10 +13,8 @@ Source: etcd's data model (etcd.io/docs, "Data model"), reduced to what the Kube
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
 
@@ -80,10 +78,10 @@ class Mismatch(StoreError):
 
 
 class Compacted(StoreError):
-    """Events after that revision are no longer kept: list again."""
+    """Events after that revision are not, or no longer, kept: list again."""
 
-    def __init__(self, revision: int, oldest: int) -> None:
-        super().__init__(f"revision {revision} is too old, the oldest kept is {oldest}")
+    def __init__(self, revision: int, oldest: int, newest: int) -> None:
+        super().__init__(f"revision {revision}: kept are {oldest} to {newest}")
 
 
 class Mvcc:
@@ -99,7 +97,7 @@ class Mvcc:
         """Start from ``entries`` at ``revision``; nothing before that can be watched."""
         self._entries = dict(entries)
         self._keys = sorted(self._entries)
-        self._history: deque[Event] = deque()
+        self._history: list[Event] = []  # consecutive revisions
         self._history_max = history_max
         self._compacted = revision  #: events up to here are not kept
         self.revision = revision  #: of the last write
@@ -110,7 +108,8 @@ class Mvcc:
 
     def scan(self, prefix: str) -> Iterator[tuple[str, Entry]]:
         """All keys that start with ``prefix``, in order."""
-        for key in islice(self._keys, bisect_left(self._keys, prefix), None):
+        for number in range(bisect_left(self._keys, prefix), len(self._keys)):
+            key = self._keys[number]
             if not key.startswith(prefix):
                 return
             yield key, self._entries[key]
@@ -135,27 +134,25 @@ class Mvcc:
     def publish(self, events: Sequence[Event]) -> None:
         """Make durable events part of the history, so that watchers may see them."""
         self._history.extend(events)
-        while len(self._history) > self._history_max:
-            self._compacted = self._history.popleft().revision
+        if len(self._history) > 2 * self._history_max:  # rarely, so that a cut costs little
+            self._compacted = self._history[-self._history_max - 1].revision
+            del self._history[: -self._history_max]
 
     def since(self, revision: int) -> list[Event]:
         """The published events after ``revision``.
 
         Raises:
-            Compacted: some of them are no longer kept.
+            Compacted: some of them are no longer kept, or there is no such revision yet.
         """
-        if revision < self._compacted:
-            raise Compacted(revision, self._compacted)
-        if not self._history or revision >= self._history[-1].revision:
-            return []
-        skip = max(0, revision + 1 - self._history[0].revision)
-        return list(islice(self._history, skip, None))
+        if not self._compacted <= revision <= self.revision:
+            raise Compacted(revision, self._compacted, self.revision)
+        return self._history[revision - self._compacted :]
 
     def check(self) -> None:
         """Assert the invariants."""
         assert self._keys == sorted(self._entries)
         revisions = [event.revision for event in self._history]
-        assert revisions == sorted(set(revisions))
+        assert revisions == list(range(self._compacted + 1, self._compacted + 1 + len(revisions)))
         assert all(entry.modified <= self.revision for entry in self._entries.values())
 
     def _check(self, op: Op) -> None:
