@@ -1,0 +1,70 @@
+"""The private line between a pod's loader and the node agent: JSON lines on a socket pair.
+
+Only the node agent's children have one, and the node agent stops answering requests on it once
+user code is about to run. What is said, loader to node::
+
+    {"op": "netns"}                                 I am in a network namespace of my own: wire it
+    {"op": "ready", "appPort": n, "controlPort": n} I am warm
+    {"op": "fetch", "url": …, "digest": …}          where is this package?
+    {"op": "sealed"}                                user code comes next: answer no more
+    {"op": "listening"}                             the app answers
+    {"op": "failed", "reason": …, "message": …}     it cannot
+
+and node to loader::
+
+    {"op": "go", "ip": …}                           the network is there
+    {"op": "fetched", "path": …} or {"op": "fetched", "reason": …, "message": …}
+    {"op": "specialise", "spec": {…}}               an ordinary pod: become this now
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from hearth.loader.packages import CodeError
+from hearth.loader.protocol import Package
+
+
+class Channel:
+    """The loader's end; blocking."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._rest = b""
+
+    def fileno(self) -> int:
+        """For select."""
+        return self._sock.fileno()
+
+    def tell(self, op: str, **facts: Any) -> None:
+        """Send one message; a node agent that is gone is about to end us anyway."""
+        try:
+            self._sock.sendall(json.dumps({"op": op, **facts}).encode() + b"\n")
+        except OSError:
+            return
+
+    def hear(self) -> dict[str, Any]:
+        """The next message; raises ``EOFError`` when the node agent is gone."""
+        while b"\n" not in self._rest:
+            chunk = self._sock.recv(65536)
+            if not chunk:
+                raise EOFError
+            self._rest += chunk
+        line, self._rest = self._rest.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def fetch(self, package: Package) -> Path:
+        """Ask the node agent for a package.
+
+        Raises:
+            CodeError: it cannot be had.
+        """
+        self.tell("fetch", url=package.url, digest=package.digest)
+        answer = self.hear()
+        if "path" not in answer:
+            raise CodeError(answer["reason"], answer["message"])
+        return Path(answer["path"])

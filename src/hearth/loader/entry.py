@@ -1,0 +1,142 @@
+"""Finds what to run in a package, and turns it into an ASGI app."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hearth.loader.packages import CodeError
+
+MODULES = ("app", "main", "wsgi", "asgi")
+NAMES = ("app", "application", "handle")
+ENTRYPOINT_VARIABLE = "HEARTH_ENTRYPOINT"  #: ``module:name``, before all else
+_TRACEBACK_LINES = 12  #: of a failed import, for the user
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command line to run."""
+
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A Python object to serve: ``module`` and the names it may have there."""
+
+    module: str
+    names: tuple[str, ...]
+
+
+def find_entry(
+    code: Path, command: tuple[str, ...], args: tuple[str, ...], env: Mapping[str, str]
+) -> Program | Application:
+    """What to run.
+
+    First the container's command, then ``HEARTH_ENTRYPOINT``, then the Procfile's ``web:`` line,
+    then the first of app.py, main.py, wsgi.py and asgi.py.
+
+    Raises:
+        CodeError: there is none; says what was looked for.
+    """
+    if command:
+        return Program((*command, *args))
+    if entry := env.get(ENTRYPOINT_VARIABLE):
+        module, colon, name = entry.partition(":")
+        if not module or not colon or not name:
+            said = f"{ENTRYPOINT_VARIABLE} is {entry!r}, expected module:name"
+            raise CodeError("CodeInvalid", said)
+        return Application(module, (name,))
+    if (procfile := code / "Procfile").is_file():
+        return Program(("/bin/sh", "-c", f"exec {_web_line(procfile)}"))
+    for module in MODULES:
+        if (code / f"{module}.py").is_file() or (code / module / "__init__.py").is_file():
+            return Application(module, NAMES)
+    raise CodeError(
+        "CodeInvalid",
+        f"no entry point: looked for a Procfile and for {', '.join(f'{m}.py' for m in MODULES)} "
+        f"with one of {', '.join(NAMES)}; or set {ENTRYPOINT_VARIABLE}=module:name",
+    )
+
+
+def _web_line(procfile: Path) -> str:
+    for line in procfile.read_text(errors="replace").splitlines():
+        kind, colon, command = line.partition(":")
+        if colon and kind.strip() == "web" and command.strip():
+            # "exec" must not swallow the shell's own syntax
+            return command.strip().removeprefix("exec ")
+    raise CodeError("CodeInvalid", "Procfile: has no line 'web: COMMAND'")
+
+
+def load(entry: Application) -> Any:
+    """Import the module and make its object an ASGI app.
+
+    Raises:
+        CodeError: ``ImportFailed`` with the end of the traceback, or ``CodeInvalid``.
+    """
+    importlib.invalidate_caches()
+    try:
+        module = importlib.import_module(entry.module)
+    except BaseException as error:
+        lines = traceback.format_exception(error)
+        own = "".join(lines).splitlines()[-_TRACEBACK_LINES:]
+        said = f"cannot import {entry.module}: {error!r}\n" + "\n".join(own)
+        raise CodeError("ImportFailed", said) from error
+    return as_asgi(_object(module, entry), entry.module)
+
+
+def _object(module: ModuleType, entry: Application) -> Any:
+    for name in entry.names:
+        found: Any = module
+        for step in name.split("."):
+            found = getattr(found, step, None)
+        if found is not None:
+            return found
+    said = f"module {entry.module}: has none of {', '.join(entry.names)}"
+    raise CodeError("CodeInvalid", said)
+
+
+def as_asgi(app: Any, where: str) -> Any:
+    """An ASGI app from an ASGI or WSGI app or a function of one request.
+
+    Raises:
+        CodeError: it is none of them.
+    """
+    if not callable(app):
+        raise CodeError("CodeInvalid", f"module {where}: {app!r} cannot be called")
+    call = app if inspect.isroutine(app) else type(app).__call__
+    if inspect.isclass(app):
+        return app  # an ASGI app may be a class that is awaited
+    parameters = _positional(app)
+    if inspect.iscoroutinefunction(call) and parameters != 1:
+        return app
+    if parameters == 3:
+        return app
+    if parameters == 2:
+        from a2wsgi import WSGIMiddleware
+
+        return WSGIMiddleware(app)
+    if parameters == 1:
+        from hearth.loader.function import FunctionApp
+
+        return FunctionApp(app)
+    said = f"module {where}: {app!r} takes {parameters} arguments, expected ASGI, WSGI or a request"
+    raise CodeError("CodeInvalid", said)
+
+
+def _positional(app: Callable[..., Any]) -> int:
+    """How many arguments a caller must or may give by position (``*args`` counts as ASGI's 3)."""
+    try:
+        parameters = inspect.signature(app).parameters.values()
+    except (TypeError, ValueError):
+        return 2  # built in C: WSGI is the older convention
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return 3 if inspect.iscoroutinefunction(app) else 2
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in kinds and p.default is p.empty for p in parameters)

@@ -1,0 +1,154 @@
+"""A warm pod's process: placed, bound and imported, it waits for its one specialisation."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import select
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearth.loader.become import Pod, become, listen
+from hearth.loader.channel import Channel
+from hearth.loader.control import Caller, take
+from hearth.loader.packages import obtain
+from hearth.loader.protocol import Package, Specialisation
+
+
+@dataclass(frozen=True, slots=True)
+class WarmPod:
+    """What a pod is before it becomes anyone's."""
+
+    name: str
+    title: str  #: e.g. ``hearth loader python``
+    secret_digest: str  #: SHA-256 of the secret, hex; empty: only the node agent may specialise
+    host: str  #: address to bind
+    app_port: int  #: 0 picks a free one
+    control_port: int  #: 0 picks a free one
+    preloaded: dict[str, str]  #: distributions imported, with their versions
+    cache: str  #: where packages are kept when there is no node agent to ask
+
+
+def wait_and_become(pod: WarmPod, channel: Channel | None) -> int:
+    """Bind, say that the pod is warm, take one specialisation and run it; returns the exit code."""
+    _set_title(pod.title)
+    app_socket = listen(pod.host, pod.app_port)
+    control = listen(pod.host, pod.control_port)
+    chosen = app_socket.getsockname()[1] if pod.app_port == 0 else None
+    if channel is not None:
+        ports = {"appPort": app_socket.getsockname()[1], "controlPort": control.getsockname()[1]}
+        channel.tell("ready", **ports)
+    gc.collect()
+    gc.freeze()
+    try:
+        spec, caller = _wait(control, channel, pod.secret_digest)
+    except EOFError:
+        return 0
+    control.close()  # whoever comes second is refused: this pod is taken
+
+    def seal() -> None:
+        if channel is not None:
+            channel.tell("sealed")
+
+    def get(package: Package) -> Path:
+        return channel.fetch(package) if channel is not None else obtain(package, Path(pod.cache))
+
+    def tell(op: str, **facts: str) -> None:
+        if channel is not None:
+            channel.tell(op, **facts)
+
+    gc.unfreeze()
+    return become(
+        spec,
+        Pod(
+            app_socket=app_socket,
+            app_port=chosen,
+            obtain=get,
+            preloaded=pod.preloaded,
+            caller=caller,
+            on_listening=lambda: tell("listening"),
+            on_failed=lambda reason, message: tell("failed", reason=reason, message=message),
+            before_user_code=seal,
+        ),
+    )
+
+
+def _wait(
+    control: socket.socket, channel: Channel | None, secret_digest: str
+) -> tuple[Specialisation, Caller | None]:
+    watched: list[socket.socket | Channel] = [control]
+    if channel is not None:
+        watched.append(channel)
+    while True:
+        for ready in select.select(watched, [], [])[0]:
+            if ready is control:
+                if (taken := take(control, secret_digest)) is not None:
+                    return taken
+            else:
+                assert channel is not None
+                message = channel.hear()
+                if message["op"] == "specialise":
+                    return Specialisation.from_json(json.dumps(message["spec"]).encode()), None
+
+
+def _set_title(title: str) -> None:
+    with contextlib.suppress(ImportError):
+        from setproctitle import setproctitle
+
+        setproctitle(title)
+
+
+def preload(modules: list[str]) -> dict[str, str]:
+    """Import the server stack and ``modules``; returns the versions of what is imported now.
+
+    A module that cannot be imported is reported and skipped: the pool is worth having without it.
+    """
+    import hearth.loader.function
+    import hearth.loader.serving  # noqa: F401
+
+    with contextlib.suppress(ImportError):
+        import a2wsgi  # noqa: F401
+    for module in modules:
+        try:
+            __import__(module)
+        except Exception as error:  # noqa: BLE001 - whatever a module raises
+            print(f"preload: cannot import {module}: {error!r}", file=sys.stderr, flush=True)
+    return _versions()
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import distributions
+
+    roots = {name.partition(".")[0] for name in sys.modules}
+    found = {}
+    for distribution in distributions():
+        names = (distribution.read_text("top_level.txt") or distribution.name).split()
+        tops = {name.replace("-", "_") for name in names} | {
+            str(file).split("/")[0].removesuffix(".py") for file in distribution.files or ()
+            if not str(file).startswith((".", "_"))
+        }  # fmt: skip
+        if tops & roots:
+            found[distribution.name.lower().replace("_", "-")] = distribution.version
+    return found
+
+
+def main() -> int:
+    """``python -m hearth.loader``: a warm pod in a container, set up by its environment."""
+    from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE
+
+    modules = [name for name in os.environ.get(PRELOAD_VARIABLE, "").split(",") if name]
+    pod = WarmPod(
+        name=os.environ.get("HOSTNAME", ""),
+        title="hearth loader",
+        secret_digest=os.environ.get(SECRET_DIGEST_VARIABLE, ""),
+        host="0.0.0.0",
+        app_port=int(os.environ.get("PORT", "8080")),
+        control_port=8012,
+        preloaded=preload(modules),
+        cache="/tmp/hearth-packages",
+    )
+    return wait_and_become(pod, None)

@@ -1,0 +1,274 @@
+"""Forks pods from a process that has imported what they need; ends them when its agent ends.
+
+``python -m hearth.loader.zygote FD MODULES``: FD is a stream socket to the node agent, MODULES a
+comma-separated list to preload. Single-threaded, with no event loop and no sockets of its own, so
+that a fork is a clean copy. The agent says, one JSON line each, file descriptors attached::
+
+    {"op": "spawn", "id": …, "pod": {…}, "cgroups": […], "netns": bool}  + channel, stdout, stderr
+    {"op": "kill", "pid": n, "signal": n}     to the pod's whole process group
+    {"op": "purge", "pid": n, "cgroups": […]} nothing of the pod may be left; remove its cgroups
+
+and hears ``{"op": "spawned", "id", "pid"}``, ``{"op": "exited", "pid", "status"}``.
+
+When the agent's end closes, however that came about, every pod is killed: process groups, cgroups,
+and orphans, which are ours because we are their subreaper.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hearth.loader.channel import Channel
+from hearth.loader.warm import WarmPod, preload, wait_and_become
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_CLONE_NEWNET = 0x40000000
+_FDS_MAX = 8
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Zygote:
+    """Forks, reaps and kills."""
+
+    def __init__(self, agent: socket.socket, preloaded: dict[str, str]) -> None:
+        self._agent = agent
+        self._preloaded = preloaded
+        self._rest = b""
+        self._fds: list[int] = []
+        self._pods: dict[int, list[str]] = {}  #: cgroups by pid
+        self._wake_read, self._wake_write = os.pipe()
+
+    def run(self) -> None:
+        """Serve the agent until it is gone; then end all pods."""
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        for ignored in (signal.SIGINT, signal.SIGTERM):  # the agent ends us by closing its end
+            signal.signal(ignored, signal.SIG_IGN)
+        os.set_blocking(self._wake_write, False)
+        os.set_blocking(self._wake_read, False)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        try:
+            while True:
+                agent = self._agent.fileno()
+                readable, _, _ = select.select([agent, self._wake_read], [], [])
+                if self._wake_read in readable:
+                    os.read(self._wake_read, 4096)
+                    self._reap()
+                if agent in readable and not self._receive():
+                    return
+        finally:
+            self._end_all()
+
+    def _receive(self) -> bool:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._agent, 65536, _FDS_MAX)
+        except OSError:
+            return False
+        self._fds += fds
+        if not data:
+            return False
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._do(json.loads(line))
+        return True
+
+    def _do(self, message: dict[str, Any]) -> None:
+        match message["op"]:
+            case "spawn":
+                fds, self._fds = self._fds[:3], self._fds[3:]
+                self._spawn(message, fds)
+            case "kill":
+                self._kill(message["pid"], message["signal"])
+            case "purge":
+                self._purge(message["pid"], message["cgroups"], message.get("name", ""))
+
+    def _spawn(self, message: dict[str, Any], fds: list[int]) -> None:
+        pid = os.fork()
+        if pid == 0:
+            self._become_pod(message, fds)
+        for fd in fds:
+            os.close(fd)
+        self._pods[pid] = message["cgroups"]
+        self._tell("spawned", id=message["id"], pid=pid)
+
+    def _become_pod(self, message: dict[str, Any], fds: list[int]) -> NoReturn:
+        status = 1
+        try:
+            self._leave_zygote(fds)
+            channel = Channel(socket.socket(fileno=fds[0]))
+            _place(message["cgroups"])
+            pod = WarmPod(**message["pod"], preloaded=self._preloaded)
+            os.environ["HOSTNAME"] = pod.name
+            if message["netns"]:
+                _unshare_network()
+                channel.tell("netns")
+                channel.hear()
+            status = wait_and_become(pod, channel)
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else 1
+        except BaseException:  # noqa: BLE001 - a fork must not return into the zygote
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(status)
+
+    def _leave_zygote(self, fds: list[int]) -> None:
+        """Become a process of one's own that has nothing of the zygote's."""
+        zygote = os.getppid()
+        os.setsid()
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != zygote:
+            os._exit(1)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        self._agent.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        null = os.open(os.devnull, os.O_RDONLY)
+        for old, new in ((null, 0), (fds[1], 1), (fds[2], 2)):
+            os.dup2(old, new)
+            os.close(old)
+        os.set_inheritable(fds[0], False)
+        gc.enable()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if self._pods.pop(pid, None) is not None:  # others are orphans that we adopted
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
+                self._tell("exited", pid=pid, status=os.waitstatus_to_exitcode(status))
+
+    def _kill(self, pid: int, number: int) -> None:
+        if pid in self._pods:  # not reaped yet, so the number is still this pod's
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)
+
+    def _purge(self, pid: int, cgroups: list[str], name: str) -> None:
+        self._kill(pid, signal.SIGKILL)
+        _empty(cgroups, self._reap)
+        if name:
+            _kill_orphans(f"HOSTNAME={name}".encode())
+
+    def _end_all(self) -> None:
+        for pid, cgroups in list(self._pods.items()):
+            self._kill(pid, signal.SIGKILL)
+            _empty(cgroups, self._reap)
+        for _ in range(100):
+            for child in _children():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(child, signal.SIGKILL)
+            self._reap_quietly()
+            if not _children():
+                return
+            time.sleep(0.01)
+
+    def _reap_quietly(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+    def _tell(self, op: str, **facts: Any) -> None:
+        with contextlib.suppress(OSError):
+            self._agent.sendall(json.dumps({"op": op, **facts}).encode() + b"\n")
+
+
+def _unshare_network() -> None:
+    if _libc.unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "cannot get a network namespace of its own")
+
+
+def _place(cgroups: list[str]) -> None:
+    for group in cgroups:
+        fd = os.open(f"{group}/cgroup.procs", os.O_WRONLY)
+        try:
+            os.write(fd, b"0")
+        finally:
+            os.close(fd)
+
+
+def _empty(cgroups: list[str], reap: Callable[[], None]) -> None:
+    """Kill everything in the groups and remove them."""
+    for group in cgroups:
+        path = Path(group)
+        for _ in range(50):
+            pids = _pids_in(path)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+            reap()
+            try:
+                path.rmdir()
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(0.002)
+
+
+def _pids_in(group: Path) -> list[int]:
+    try:
+        return [int(line) for line in (group / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
+
+
+def _children() -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(p) for p in Path("/proc/thread-self/children").read_text().split()]
+    return []
+
+
+def _kill_orphans(mark: bytes) -> None:
+    """Kill adopted processes that carry the mark in their environment."""
+    for child in _children():
+        with contextlib.suppress(OSError):
+            if mark in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
+                os.kill(child, signal.SIGKILL)
+
+
+def main() -> int:
+    """Preload, then fork for the agent until it is gone."""
+    agent = socket.socket(fileno=int(sys.argv[1]))
+    agent.set_inheritable(False)
+    parent = os.getppid()
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    modules = [name for name in sys.argv[2].split(",") if name] if len(sys.argv) > 2 else []
+    preloaded = preload(modules)
+    with contextlib.suppress(ImportError):
+        from setproctitle import setproctitle
+
+        setproctitle(f"hearth zygote {' '.join(modules)}".strip())
+    if os.getppid() != parent:
+        return 0
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    agent.sendall(b'{"op": "warm"}\n')
+    Zygote(agent, preloaded).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
