@@ -1,0 +1,1 @@
+"""What a Configuration decides: which Revision is the newest made and the newest ready."""

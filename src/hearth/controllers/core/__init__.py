@@ -1,0 +1,1 @@
+"""What all serving controllers share: condition sets, Knative's defaults, names and labels."""

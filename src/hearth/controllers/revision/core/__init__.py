@@ -1,0 +1,1 @@
+"""What a Revision decides: how many pods it starts with, why it fails, what its status says."""

@@ -1,0 +1,84 @@
+"""Why no pod of a revision is ready: from its PooledReplicaSet, or else from the pods.
+
+Source: knative.dev/serving pkg/reconciler/revision/reconcile_resources.go. Reasons of code that
+cannot run are ``hearth.loader.protocol``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hearth.api.meta import Wire, condition_of, is_deleting, status_of
+
+#: The container is at fault: the code, or the image.
+_CONTAINER_REASONS = frozenset(
+    {
+        "CodeUnavailable", "CodeInvalid", "ImportFailed", "ExitedEarly", "NotListening",
+        "CrashLoopBackOff", "OOMKilled",
+    }
+)  # fmt: skip
+#: Waiting reasons that waiting alone does not cure.
+_HOPELESS = frozenset(
+    {
+        "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
+        "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no ready pod."""
+
+    reason: str
+    message: str
+    of_container: bool  #: else it is the platform that has no place for it
+
+
+def failure_of_set(replica_set: Wire) -> Failure | None:
+    """What the PooledReplicaSet's condition ``ReplicaFailure`` says."""
+    condition = condition_of(replica_set, "ReplicaFailure")
+    if condition is None or condition.get("status") != "True":
+        return None
+    reason = str(condition.get("reason") or "ReplicaFailure")
+    of_container = reason in _CONTAINER_REASONS | _HOPELESS or reason.startswith("ExitCode")
+    return Failure(reason, str(condition.get("message") or ""), of_container)
+
+
+def failure_of_pods(pods: Iterable[Wire], *, timed_out: bool) -> Failure | None:
+    """What the first pod with a complaint says; pods on their way out do not count.
+
+    Args:
+        pods: the revision's, none of them ready.
+        timed_out: whether the revision had its time: then a container that waits has failed.
+    """
+    for pod in sorted(pods, key=lambda pod: str(pod["metadata"].get("name"))):
+        if not is_deleting(pod) and (found := _failure_of_pod(pod, timed_out=timed_out)):
+            return found
+    return None
+
+
+def _failure_of_pod(pod: Wire, *, timed_out: bool) -> Failure | None:
+    for container in status_of(pod).get("containerStatuses") or ():
+        state, last = container.get("state") or {}, container.get("lastState") or {}
+        if ended := last.get("terminated") or state.get("terminated"):
+            return _exited(ended)
+        waiting = state.get("waiting") or {}
+        reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
+        if reason in _HOPELESS:
+            return Failure(reason, message, of_container=True)
+        if reason and timed_out:
+            return Failure(reason, message, of_container=False)
+    placed = condition_of(pod, "PodScheduled") or {}
+    if placed.get("status") == "False":
+        said = str(placed.get("message") or "")
+        return Failure(str(placed.get("reason") or "Unschedulable"), said, of_container=False)
+    return None
+
+
+def _exited(terminated: Wire) -> Failure:
+    code, message = int(terminated.get("exitCode") or 0), str(terminated.get("message") or "")
+    if code == 0 and not message:
+        message = "container exited with no error"
+    return Failure(f"ExitCode{code}", f"Container failed with: {message}", of_container=True)

@@ -1,0 +1,68 @@
+"""Keeps a Revision's PooledReplicaSet and reads its state from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hearth.api.kinds import POOLED_REPLICA_SET, REVISION
+from hearth.api.meta import ObjectKey, Wire, condition_of, is_controlled_by, is_deleting, name_of
+from hearth.client import Client
+from hearth.controllers.core.config import KnativeConfig
+from hearth.controllers.revision.core.scale import Scale, scale_of
+from hearth.controllers.revision.core.status import Workload, revision_status
+from hearth.controllers.revision.resources import brought_up_to_date, make_replica_set
+from hearth.controllers.writing import Events, create_or_get, write_status
+from hearth.kit.clock import Clock
+from hearth.kit.times import rfc3339
+from hearth.runtime import Informer, Result
+
+#: Index of Pods by the Revision they carry the label of.
+BY_REVISION = "revision"
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionReconciler:
+    """Revision → PooledReplicaSet, status."""
+
+    client: Client
+    revisions: Informer
+    replica_sets: Informer
+    pods: Informer  #: indexed :data:`BY_REVISION`
+    config: KnativeConfig
+    clock: Clock
+    events: Events
+
+    async def reconcile(self, key: ObjectKey) -> Result:
+        """Write what is missing; look again at the progress deadline while it deploys."""
+        revision = self.revisions.get(key)
+        if revision is None or is_deleting(revision):
+            return Result()
+        scale = scale_of(revision, self.config)
+        replica_set = await self._replica_set(key, revision, scale)
+        now = self.clock.now()
+        pods = self.pods.by_index(BY_REVISION, str(key))
+        seen = Workload(replica_set, pods, scale, now, rfc3339(now))
+        outcome = revision_status(revision, seen)
+        written = await write_status(self.client, REVISION, revision, outcome.status)
+        self._tell(revision, written)
+        return Result(again_after_s=outcome.again_after_s)
+
+    async def _replica_set(self, key: ObjectKey, revision: Wire, scale: Scale) -> Wire:
+        existing = self.replica_sets.get(key)
+        desired = make_replica_set(revision, scale.first)
+        if existing is None:
+            made, _ = await create_or_get(self.client, POOLED_REPLICA_SET, desired)
+            return made
+        changed = brought_up_to_date(existing, desired)
+        if changed is None or not is_controlled_by(existing, revision):
+            return existing
+        return await self.client.update(POOLED_REPLICA_SET, changed)
+
+    def _tell(self, was: Wire, now: Wire) -> None:
+        before, after = condition_of(was, "Ready") or {}, condition_of(now, "Ready") or {}
+        if after.get("status") == "True" and before.get("status") != "True":
+            said = "Revision becomes ready upon all resources being ready"
+            self.events.record(now, "Normal", "RevisionReady", said)
+        elif after.get("status") == "False" and after.get("message") != before.get("message"):
+            reason, message = str(after.get("reason")), str(after.get("message") or "")
+            self.events.record(now, "Warning", reason, message or f"{name_of(now)} has failed")

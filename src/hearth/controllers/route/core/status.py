@@ -1,0 +1,113 @@
+"""The status of a Route.
+
+A Route whose targets cannot be had keeps the traffic it had: the gateways go on with it.
+
+Source: knative.dev/serving pkg/reconciler/route/route.go and
+pkg/apis/serving/v1/route_lifecycle.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from hearth.api.meta import (
+    Wire,
+    condition_of,
+    generation_of,
+    resource_version_of,
+    status_of,
+)
+from hearth.controllers.core.conditions import Conditions, living
+from hearth.controllers.route.core.domains import Domain, address
+from hearth.controllers.route.core.gateways import ingress_of
+from hearth.controllers.route.core.traffic import BadTarget, Target
+
+TRAFFIC_ASSIGNED = "AllTrafficAssigned"
+INGRESS_READY = "IngressReady"
+CERTIFICATE_PROVISIONED = "CertificateProvisioned"
+ROUTE_CONDITIONS = living(TRAFFIC_ASSIGNED, INGRESS_READY, CERTIFICATE_PROVISIONED)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a Route's status depends on."""
+
+    traffic: list[Target] | BadTarget
+    gateways: Sequence[Wire]  #: Leases of the gateways that serve it
+    domain: Domain
+    now: datetime  #: UTC
+    at: str  #: ``now`` as RFC 3339
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The new status, and when to look again though nothing changed."""
+
+    status: Wire
+    again_after_s: float | None = None
+
+
+def route_status(route: Wire, seen: Seen) -> Outcome:
+    """The new status of the Route."""
+    conditions = Conditions(ROUTE_CONDITIONS, route, seen.at)
+    is_new = status_of(route).get("observedGeneration") != generation_of(route)
+    status = {
+        **status_of(route),
+        "observedGeneration": generation_of(route),
+        "url": seen.domain.url(route),
+    }
+    if isinstance(seen.traffic, BadTarget):
+        if is_new:
+            said = "Ingress has not yet been reconciled."
+            conditions.mark_unknown(INGRESS_READY, "IngressNotConfigured", said)
+        _mark_bad(conditions, seen.traffic)
+        return Outcome({**status, "conditions": conditions.to_wire()})
+    status["traffic"] = [_target(route, target, seen.domain) for target in seen.traffic]
+    status["address"] = {"url": address(route)}
+    conditions.mark_true(TRAFFIC_ASSIGNED)
+    said = "external-domain-tls is not enabled"
+    conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", said)
+    again_after_s = _mark_ingress(conditions, route, status, seen)
+    return Outcome({**status, "conditions": conditions.to_wire()}, again_after_s)
+
+
+def _mark_bad(conditions: Conditions, bad: BadTarget) -> None:
+    if bad.status == "False":
+        conditions.mark_false(TRAFFIC_ASSIGNED, bad.reason, bad.message)
+    else:
+        conditions.mark_unknown(TRAFFIC_ASSIGNED, bad.reason, bad.message)
+
+
+def _mark_ingress(conditions: Conditions, route: Wire, status: Wire, seen: Seen) -> float | None:
+    """Mark whether the gateways have this traffic; returns when to look again, if so.
+
+    What is written just now no gateway can have; what was written before has at most the
+    resourceVersion that the Route was read with.
+    """
+    was = status_of(route)
+    if any(was.get(field) != status[field] for field in ("traffic", "url")):
+        said = "The gateways have not been programmed yet."
+        conditions.mark_unknown(INGRESS_READY, "GatewayNotProgrammed", said)
+        return None
+    if (condition_of(route, INGRESS_READY) or {}).get("status") == "True":
+        return None
+    ingress = ingress_of(seen.gateways, resource_version_of(route), seen.now)
+    if ingress.programmed:
+        conditions.mark_true(INGRESS_READY)
+    elif ingress.reason != (condition_of(route, INGRESS_READY) or {}).get("reason"):
+        # Only when the reason changes: every write moves the version that is waited for.
+        conditions.mark_unknown(INGRESS_READY, ingress.reason, ingress.message)
+    return ingress.again_after_s
+
+
+def _target(route: Wire, target: Target, domain: Domain) -> Wire:
+    wire: Wire = {
+        "revisionName": target.revision,
+        "percent": target.percent,
+        "latestRevision": target.latest,
+    }
+    if target.tag:
+        wire |= {"tag": target.tag, "url": domain.url(route, target.tag)}
+    return wire

@@ -1,0 +1,1 @@
+"""What a Service decides: when its Route may follow, and what its status says."""

@@ -1,0 +1,248 @@
+"""Which cache's changes wake which reconciler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from hearth.api.kinds import (
+    CONFIGURATION,
+    LEASE,
+    POD,
+    POOLED_REPLICA_SET,
+    REVISION,
+    ROUTE,
+    SERVICE,
+)
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    annotations_of,
+    condition_of,
+    is_condition_true,
+    key_of,
+    labels_of,
+    spec_of,
+    status_of,
+)
+from hearth.api.names import (
+    CONFIGURATION_LABEL,
+    GATEWAY_LABEL,
+    REVISION_LABEL,
+    ROUTES_ANNOTATION,
+    SYSTEM_NAMESPACE,
+)
+from hearth.client import Client
+from hearth.controllers.configuration import ConfigurationReconciler
+from hearth.controllers.configuration.reconciler import BY_CONFIGURATION
+from hearth.controllers.core.config import KnativeConfig
+from hearth.controllers.core.metadata import listed
+from hearth.controllers.revision import RevisionReconciler
+from hearth.controllers.revision.reconciler import BY_REVISION
+from hearth.controllers.route import RouteReconciler
+from hearth.controllers.route.core.domains import Domain
+from hearth.controllers.route.reconciler import BY_ROUTE
+from hearth.controllers.service import ServiceReconciler
+from hearth.controllers.writing import Events
+from hearth.kit.clock import Clock, SystemClock
+from hearth.kit.tasks import Part
+from hearth.runtime import Change, Informer, Informers, Reconciler, WorkQueue, run_controller
+
+#: Index of Routes by what their traffic names, and by whether they wait for the gateways.
+_BY_TARGET = "target"
+_BY_WAITING = "waiting"
+_WAITING = "yes"
+
+_WORKERS = 4  #: objects of a kind that are reconciled at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class _Caches:
+    """The informers that the serving controllers read, with their indexes."""
+
+    tenant: str
+    services: Informer
+    configurations: Informer
+    routes: Informer
+    revisions: Informer
+    replica_sets: Informer
+    pods: Informer
+    gateways: Informer
+
+    @classmethod
+    def of(cls, informers: Informers, tenant: str) -> _Caches:
+        """Ask for each kind; the shard's selector holds for all but pods and Leases."""
+        caches = cls(
+            tenant,
+            services=informers.of(SERVICE),
+            configurations=informers.of(CONFIGURATION),
+            routes=informers.of(ROUTE),
+            revisions=informers.of(REVISION),
+            replica_sets=informers.of(POOLED_REPLICA_SET),
+            pods=informers.of(POD, label_selector=REVISION_LABEL),
+            gateways=informers.of(LEASE, namespace=SYSTEM_NAMESPACE, label_selector=GATEWAY_LABEL),
+        )
+        caches.configurations.add_index(BY_ROUTE, caches.marked_routes)
+        caches.revisions.add_index(BY_ROUTE, caches.marked_routes)
+        caches.revisions.add_index(
+            BY_CONFIGURATION, lambda wire: caches.labelled(wire, CONFIGURATION_LABEL)
+        )
+        caches.pods.add_index(BY_REVISION, lambda wire: caches.labelled(wire, REVISION_LABEL))
+        caches.routes.add_index(_BY_TARGET, caches.targets)
+        caches.routes.add_index(_BY_WAITING, _waiting)
+        return caches
+
+    def sibling(self, wire: Wire, name: str) -> ObjectKey:
+        """The key of that name in the object's namespace."""
+        return key_of(wire, self.tenant)._replace(name=name)
+
+    def labelled(self, wire: Wire, label: str) -> list[str]:
+        """The key, as an index value, that a label names."""
+        return [str(self.sibling(wire, name)) for name in (labels_of(wire).get(label),) if name]
+
+    def marked_routes(self, wire: Wire) -> list[str]:
+        """The Routes that an object's annotation lists, as index values."""
+        names = listed(annotations_of(wire), ROUTES_ANNOTATION)
+        return [str(self.sibling(wire, name)) for name in names]
+
+    def targets(self, route: Wire) -> Iterator[str]:
+        """What a Route's traffic names, as index values."""
+        wanted, had = spec_of(route).get("traffic") or (), status_of(route).get("traffic") or ()
+        for target in (*wanted, *had):
+            for kind, field in ((REVISION, "revisionName"), (CONFIGURATION, "configurationName")):
+                if target.get(field):
+                    yield f"{kind.kind} {self.sibling(route, target[field])}"
+
+
+def controllers(
+    client: Client,
+    informers: Informers,
+    *,
+    domain: str,
+    port: int,
+    events: Events,
+    clock: Clock | None = None,
+    config: KnativeConfig | None = None,
+) -> list[Part]:
+    """The serving controllers as parts; ``informers`` must run beside them.
+
+    Args:
+        client: writes as this user.
+        informers: caches of the shard.
+        domain: suffix of every app's host name, e.g. ``localhost``.
+        port: the gateway's, shown in URLs unless it is 80.
+        events: where to note what was done.
+        clock: wall time for conditions, deadlines and Leases.
+        config: what Knative's config maps say.
+    """
+    caches = _Caches.of(informers, client.tenant)
+    clock = clock or SystemClock()
+    service = ServiceReconciler(
+        client, caches.services, caches.configurations, caches.routes, caches.revisions,
+        clock, events,
+    )  # fmt: skip
+    configuration = ConfigurationReconciler(
+        client, caches.configurations, caches.revisions, clock, events
+    )
+    revision = RevisionReconciler(
+        client, caches.revisions, caches.replica_sets, caches.pods,
+        config or KnativeConfig(), clock, events,
+    )  # fmt: skip
+    route = RouteReconciler(
+        client, caches.services, caches.routes, caches.configurations, caches.revisions,
+        caches.gateways, Domain(domain, port), clock,
+    )  # fmt: skip
+    return [
+        _part("service", service, _service_queue(caches), caches),
+        _part("configuration", configuration, _configuration_queue(caches), caches),
+        _part("revision", revision, _revision_queue(caches), caches),
+        _part("route", route, _route_queue(caches), caches),
+    ]
+
+
+def _part(name: str, reconciler: Reconciler, queue: WorkQueue, caches: _Caches) -> Part:
+    async def run() -> None:
+        for informer in _all(caches):  # a cache that is not full yet looks like nothing is there
+            await informer.wait_synced()
+        await run_controller(name, reconciler, queue, workers=_WORKERS)
+
+    return Part(f"{name} controller", run)
+
+
+def _all(caches: _Caches) -> Iterable[Informer]:
+    return (
+        caches.services, caches.configurations, caches.routes, caches.revisions,
+        caches.replica_sets, caches.pods, caches.gateways,
+    )  # fmt: skip
+
+
+def _service_queue(caches: _Caches) -> WorkQueue:
+    queue = WorkQueue()
+    for informer in (caches.services, caches.configurations, caches.routes):
+        informer.on_change(lambda change: queue.add(change.key))  # all three have one name
+    return queue
+
+
+def _configuration_queue(caches: _Caches) -> WorkQueue:
+    queue = WorkQueue()
+
+    def on_revision(change: Change) -> None:
+        if name := labels_of(change.object).get(CONFIGURATION_LABEL):
+            queue.add(change.key._replace(name=name))
+
+    caches.configurations.on_change(lambda change: queue.add(change.key))
+    caches.revisions.on_change(on_revision)
+    return queue
+
+
+def _revision_queue(caches: _Caches) -> WorkQueue:
+    queue = WorkQueue()
+
+    def on_pod(change: Change) -> None:
+        if name := labels_of(change.object).get(REVISION_LABEL):
+            queue.add(change.key._replace(name=name))
+
+    caches.revisions.on_change(lambda change: queue.add(change.key))
+    caches.replica_sets.on_change(lambda change: queue.add(change.key))
+    caches.pods.on_change(on_pod)
+    return queue
+
+
+def _route_queue(caches: _Caches) -> WorkQueue:
+    queue = WorkQueue()
+
+    def add_routes(index: str, value: str) -> None:
+        for route in caches.routes.by_index(index, value):
+            queue.add(key_of(route, caches.tenant))
+
+    def on_configuration(change: Change) -> None:
+        add_routes(_BY_TARGET, f"{CONFIGURATION.kind} {change.key}")
+
+    def on_revision(change: Change) -> None:
+        if not _matters_to_routes(change):
+            return
+        add_routes(_BY_TARGET, f"{REVISION.kind} {change.key}")
+        for value in caches.labelled(change.object, CONFIGURATION_LABEL):
+            add_routes(_BY_TARGET, f"{CONFIGURATION.kind} {value}")
+        for name in listed(annotations_of(change.object), ROUTES_ANNOTATION):
+            queue.add(change.key._replace(name=name))  # it may be gone: then its mark goes too
+
+    caches.routes.on_change(lambda change: queue.add(change.key))
+    caches.configurations.on_change(on_configuration)
+    caches.revisions.on_change(on_revision)
+    caches.gateways.on_change(lambda _: add_routes(_BY_WAITING, _WAITING))
+    return queue
+
+
+def _matters_to_routes(change: Change) -> bool:
+    """Whether more than a revision's scale has changed."""
+    if change.old is None or change.new is None:
+        return True
+    return any(
+        look(change.old) != look(change.new)
+        for look in (labels_of, annotations_of, lambda wire: condition_of(wire, "Ready"))
+    )
+
+
+def _waiting(route: Wire) -> list[str]:
+    return [] if is_condition_true(route, "IngressReady") else [_WAITING]
