@@ -2,8 +2,7 @@
 
 Ownership is a set of paths. A path is a tuple of steps: ``f:name`` for a field of a map,
 ``k:{"name":"x"}`` for an element of a list with a merge key, ``v:"x"`` for an element of a set.
-Lists without a known merge key are owned whole, as atomic values. The wire form is the trie that
-``metadata.managedFields[].fieldsV1`` holds.
+Lists without a known merge key are owned whole, as atomic values. ``fields_v1`` has the wire form.
 
 Source: kubernetes.io/docs/reference/using-api/server-side-apply, and
 sigs.k8s.io/structured-merge-diff for the encoding.
@@ -12,29 +11,35 @@ sigs.k8s.io/structured-merge-diff for the encoding.
 from __future__ import annotations
 
 import json
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any
 
 from hearth.api.errors import Conflict
+from hearth.api.fields_v1 import Path, from_fields_v1, to_fields_v1, with_paths, without_paths
 from hearth.api.meta import Wire
 from hearth.api.patches import MERGE_KEYS, MERGED_SETS
 
-Path: TypeAlias = tuple[str, ...]
-
-#: Never owned: set by the server, or who the object is.
-_SERVERS_OWN = (
+#: Never owned: set by the server, or who the object is. Paths of one or two steps.
+_SERVERS_OWN = frozenset((
     ("f:apiVersion",), ("f:kind",), ("f:metadata", "f:name"), ("f:metadata", "f:namespace"),
     ("f:metadata", "f:managedFields"), ("f:metadata", "f:resourceVersion"),
     ("f:metadata", "f:uid"), ("f:metadata", "f:generation"), ("f:metadata", "f:generateName"),
     ("f:metadata", "f:creationTimestamp"), ("f:metadata", "f:selfLink"),
     ("f:metadata", "f:deletionTimestamp"), ("f:metadata", "f:deletionGracePeriodSeconds"),
-)  # fmt: skip
+))  # fmt: skip
 
 
 def owned_paths(wire: Wire) -> frozenset[Path]:
     """The paths of all leaf values that the object holds."""
     found: set[Path] = set()
     _collect(wire, (), "", found)
-    return frozenset(p for p in found if not any(p[: len(own)] == own for own in _SERVERS_OWN))
+    return _ownable(found)
+
+
+def _ownable(paths: set[Path]) -> frozenset[Path]:
+    return frozenset(
+        p for p in paths if p[:1] not in _SERVERS_OWN and p[:2] not in _SERVERS_OWN
+    )  # fmt: skip
 
 
 def _collect(value: Any, path: Path, name: str, found: set[Path]) -> None:
@@ -60,36 +65,12 @@ def _is_keyed(name: str, value: list[Any]) -> bool:
 
 def _element_step(name: str, element: Wire) -> str:
     key = MERGE_KEYS[name]
-    return "k:" + json.dumps({key: element[key]}, separators=(",", ":"))
+    return _key_step(key, element[key])
 
 
-def to_fields_v1(paths: frozenset[Path]) -> Wire:
-    """Encode as the trie of ``fieldsV1``."""
-    trie: Wire = {}
-    for path in sorted(paths):
-        node = trie
-        for step in path:
-            node = node.setdefault(step, {})
-    for path in paths:
-        node = trie
-        for step in path:
-            node = node[step]
-        if node:  # owned itself, and fields below it
-            node.setdefault(".", {})
-    return trie
-
-
-def from_fields_v1(trie: Wire, prefix: Path = ()) -> frozenset[Path]:
-    """Decode the trie of ``fieldsV1``."""
-    found: set[Path] = set()
-    for step, below in trie.items():
-        if step == ".":
-            found.add(prefix)
-        elif below:
-            found |= from_fields_v1(below, (*prefix, step))
-        else:
-            found.add((*prefix, step))
-    return frozenset(found)
+@lru_cache(maxsize=4096)
+def _key_step(key: str, value: str | int) -> str:
+    return "k:" + json.dumps({key: value}, separators=(",", ":"))
 
 
 def apply(current: Wire | None, applied: Wire, manager: str, at: str, *, force: bool) -> Wire:
@@ -122,36 +103,83 @@ def apply(current: Wire | None, applied: Wire, manager: str, at: str, *, force: 
     merged = _merge(current or {}, applied, "")
     for path in sorted(had - wanted - others, key=len, reverse=True):
         _remove(merged, path)
-    return _with_entries(merged, _replace(entries, manager, "Apply", "", wanted, at))
+    noted = _replace(entries, manager, "Apply", "", to_fields_v1(wanted), at)
+    return _with_entries(merged, noted)
 
 
 def note_update(
     old: Wire | None, new: Wire, manager: str, at: str, *, subresource: str = ""
 ) -> Wire:
     """Note that ``manager`` set the fields in which ``new`` differs from ``old``."""
-    before = _values(old or {})
-    after = _values(new)
-    changed = frozenset(path for path, value in after.items() if before.get(path, _ABSENT) != value)
-    removed = frozenset(before) - frozenset(after)
+    changed, removed = differences(old or {}, new)
     entries = _entries(old) if old is not None else _entries(new)
     if not changed and not removed:
         return _with_entries(new, entries)
-    kept = []
+    kept, own = [], {}
     for entry in entries:
-        own = from_fields_v1(entry.get("fieldsV1") or {})
         mine = _is(entry, manager, "Update", subresource)
-        left = own - removed if mine else own - removed - changed
-        if left or mine:
-            kept.append({**entry, "fieldsV1": to_fields_v1(left)})
-    own = _owned_by(kept, manager, "Update", subresource) | changed
-    return _with_entries(new, _replace(kept, manager, "Update", subresource, own, at))
+        left = without_paths(entry.get("fieldsV1") or {}, removed if mine else removed | changed)
+        if mine:
+            own = left
+        elif left:
+            kept.append({**entry, "fieldsV1": left})
+    return _with_entries(
+        new, _replace(kept, manager, "Update", subresource, with_paths(own, changed), at)
+    )
+
+
+def differences(old: Wire, new: Wire) -> tuple[frozenset[Path], frozenset[Path]]:
+    """The paths whose value ``new`` sets or changes, and those that it no longer has.
+
+    Only what differs is walked into, because most of a large object does not.
+    """
+    changed: set[Path] = set()
+    removed: set[Path] = set()
+    _compare(old, new, (), "", changed, removed)
+    return _ownable(changed), _ownable(removed - changed)
+
+
+def _compare(
+    old: Any, new: Any, path: Path, name: str, changed: set[Path], removed: set[Path]
+) -> None:
+    had, has = _parts(old, name), _parts(new, name)
+    if had is None or has is None:
+        _collect(old, path, name, removed)
+        _collect(new, path, name, changed)
+        return
+    for step, (field, value) in has.items():
+        if step not in had:
+            _collect_part(value, (*path, step), field, changed)
+        elif had[step][1] != value:
+            _compare(had[step][1], value, (*path, step), field, changed, removed)
+    for step, (field, value) in had.items():
+        if step not in has:
+            _collect_part(value, (*path, step), field, removed)
+
+
+def _parts(value: Any, name: str) -> dict[str, tuple[str, Any]] | None:
+    """What is owned one by one: by step, the name of the list it may be and the value."""
+    if isinstance(value, dict) and value:
+        return {f"f:{field}": (field, inner) for field, inner in value.items()}
+    if isinstance(value, list) and name in MERGED_SETS:
+        return {f"v:{json.dumps(one)}": ("", None) for one in value}
+    if isinstance(value, list) and _is_keyed(name, value):
+        return {_element_step(name, one): (_ELEMENT, one) for one in value}
+    return None
+
+
+#: In place of a field's name: an element of a list, whose presence is a path of its own.
+_ELEMENT = "[]"
+
+
+def _collect_part(value: Any, path: Path, field: str, found: set[Path]) -> None:
+    if field == _ELEMENT:
+        found.add(path)
+    if field != _ELEMENT or value:
+        _collect(value, path, field, found)
 
 
 _ABSENT = object()
-
-
-def _values(wire: Wire) -> dict[Path, Any]:
-    return {path: _at(wire, path) for path in owned_paths(wire)}
 
 
 def _at(wire: Any, path: Path) -> Any:
@@ -278,14 +306,14 @@ def _replace(
     manager: str,
     operation: str,
     subresource: str,
-    own: frozenset[Path],
+    own: Wire,
     at: str,
 ) -> list[Wire]:
     kept = [entry for entry in entries if not _is(entry, manager, operation, subresource)]
     if not own:
         return kept
     entry: Wire = {"manager": manager, "operation": operation, "time": at}
-    entry |= {"fieldsType": "FieldsV1", "fieldsV1": to_fields_v1(own)}
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": own}
     if subresource:
         entry["subresource"] = subresource
     return [*kept, entry]

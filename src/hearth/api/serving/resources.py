@@ -28,8 +28,8 @@ RESOURCES = (
     ),
     Resource(
         CONFIGURATION, views.Configuration, "configuration", ("config", "cfg"), _CATEGORIES,
-        _STATUS, (*_LATEST, *_READY), defaults.default_configuration, validation.validate_configuration,
-        name_pattern="any",
+        _STATUS, (*_LATEST, *_READY), defaults.default_configuration,
+        validation.validate_configuration, name_pattern="any",
     ),
     Resource(
         REVISION, views.Revision, "revision", ("rev",), _CATEGORIES, _STATUS,
