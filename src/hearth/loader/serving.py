@@ -19,7 +19,7 @@ import uvloop
 GRACE_S = 25  #: for requests in flight after SIGTERM; the pod's own grace period ends later
 
 
-class _Server(uvicorn.Server):  # type: ignore[misc] - mypy does not follow uvicorn
+class _Server(uvicorn.Server):  # type: ignore[misc]  # mypy does not follow uvicorn
     """Tells once it serves."""
 
     def __init__(self, config: uvicorn.Config, on_serving: Callable[[], None]) -> None:

@@ -1,0 +1,277 @@
+"""The node agent: a worker per pod, the Node object, the log server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import platform
+import shutil
+import socket
+import ssl
+import tempfile
+
+from aiohttp import web
+
+from hearth.api.errors import AlreadyExists, ApiError, NotFound
+from hearth.api.kinds import NODE, POD, SECRET
+from hearth.api.meta import Wire, name_of, namespace_of, spec_of, status_of, uid_of
+from hearth.api.names import SYSTEM_NAMESPACE
+from hearth.client import Client
+from hearth.kit.clock import Clock
+from hearth.kit.tasks import Part
+from hearth.kit.times import rfc3339
+from hearth.node.cache import PackageCache
+from hearth.node.cgroups import open_cgroups
+from hearth.node.logs import ContainerLog
+from hearth.node.logserver import LogServer
+from hearth.node.network import open_network
+from hearth.node.settings import NodeSettings
+from hearth.node.worker import Machinery, Worker
+from hearth.node.zygotes import Zygotes
+from hearth.runtime import Change, EventRecorder, Informers
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 30.0  #: between writes of the Node's status
+
+
+class NodeAgent:
+    """Runs the pods of one node. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        settings: NodeSettings,
+        clock: Clock,
+        events: EventRecorder,
+    ) -> None:
+        self._client = client
+        self._pods = informers.of(POD, label_selector="")
+        self._settings = settings
+        self._clock = clock
+        self._events = events
+        self._zygotes = Zygotes()
+        self._workers: dict[str, Worker] = {}
+        self._machinery: Machinery | None = None
+        self._log_port = 0
+        self.ready = asyncio.Event()  #: set once pods can be run
+
+    def parts(self) -> list[Part]:
+        """What must run."""
+        return [Part("node agent", self.run)]
+
+    async def run(self) -> None:
+        """Run the node's pods until cancelled; then end them all."""
+        settings = self._settings
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        parent = f"hearth-{settings.name}-{os.getpid()}"
+        cgroups = open_cgroups(settings.cgroups, parent)
+        network = await open_network(settings.netns, str(settings.state.resolve()))
+        cache = PackageCache(
+            self._client, settings.state / "packages", settings.cache_max_bytes, self._in_use
+        )
+        self._machinery = Machinery(
+            self._client, self._zygotes, cache, cgroups, network, settings, self._events
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._serve_logs(), name="log server")
+                await self._pods.wait_synced()
+                await self._mark_lost()
+                self._pods.on_change(self._changed)
+                group.create_task(self._heartbeat(), name="heartbeat")
+                await asyncio.Event().wait()
+        finally:
+            await self._close()
+            if network is not None:
+                await network.close()
+            if cgroups is not None:
+                cgroups.close()
+
+    async def _close(self) -> None:
+        for worker in list(self._workers.values()):
+            await worker.close()
+        await self._zygotes.close()
+
+    # Pods
+
+    def _is_mine(self, pod: Wire | None) -> bool:
+        return pod is not None and spec_of(pod).get("nodeName") == self._settings.name
+
+    def _changed(self, change: Change) -> None:
+        pod = change.new if change.new is not None else change.old
+        assert pod is not None
+        if not self._is_mine(pod):
+            return
+        worker = self._workers.get(uid_of(pod))
+        if change.new is None:
+            if worker is not None and uid_of(worker.pod) == uid_of(pod):
+                self._vanished(worker, pod)
+            return
+        if worker is None:
+            if status_of(pod).get("phase") in ("Succeeded", "Failed"):
+                if (pod.get("metadata") or {}).get("deletionTimestamp"):
+                    self._adopt(pod)
+                return
+            worker = self._adopt(pod)
+        worker.offer(pod)
+
+    def _adopt(self, pod: Wire) -> Worker:
+        assert self._machinery is not None
+        worker = Worker(pod, self._machinery, self._gone)
+        self._workers[worker.uid] = worker
+        return worker
+
+    def _vanished(self, worker: Worker, pod: Wire) -> None:
+        """A deletion event: the object may have moved, then its new place comes right after."""
+        moved = namespace_of(worker.pod) != namespace_of(pod)
+        if not moved:
+            loop = asyncio.get_running_loop()
+            loop.call_later(1.0, self._vanish_if_gone, worker, namespace_of(pod))
+
+    def _vanish_if_gone(self, worker: Worker, namespace: str) -> None:
+        if worker.uid in self._workers and namespace_of(worker.pod) == namespace:
+            worker.vanish()
+
+    def _gone(self, uid: str) -> None:
+        worker = self._workers.pop(uid, None)
+        if worker is not None:
+            shutil.rmtree(self._settings.state / "pods" / uid, ignore_errors=True)
+            asyncio.get_running_loop().create_task(worker.close(), name=f"close {uid}")
+
+    async def _mark_lost(self) -> None:
+        """Pods that an earlier agent ran have ended with it: say so, for their owners."""
+        for pod in self._pods.list():
+            started = bool(status_of(pod).get("containerStatuses"))
+            finished = status_of(pod).get("phase") in ("Succeeded", "Failed")
+            if self._is_mine(pod) and started and not finished:
+                await self._mark_failed(pod)
+
+    async def _mark_failed(self, pod: Wire) -> None:
+        deleting = bool((pod.get("metadata") or {}).get("deletionTimestamp"))
+        now = rfc3339(self._clock.now())
+        said = "the node agent was restarted; the pod's process ended with it"
+        ended = {"exitCode": 137, "reason": "NodeRestarted", "message": said, "finishedAt": now}
+        statuses = [
+            {**status, "ready": False, "started": False, "state": {"terminated": ended}}
+            for status in status_of(pod).get("containerStatuses") or ()
+        ]
+        kept = [c for c in status_of(pod).get("conditions") or () if c["type"] != "Ready"]
+        ready = {"type": "Ready", "status": "False", "reason": "NodeRestarted"}
+        status = {
+            "phase": "Failed",
+            "reason": "NodeRestarted",
+            "message": said,
+            "conditions": [*kept, {**ready, "lastTransitionTime": now}],
+            "containerStatuses": statuses,
+        }
+        where = (POD, namespace_of(pod), name_of(pod))
+        try:
+            if deleting:
+                await self._client.delete(*where, uid=uid_of(pod), grace_period_s=0)
+            else:
+                await self._client.patch(*where, {"status": status}, subresource="status")
+        except ApiError as error:
+            facts = {"pod": name_of(pod), "because": str(error)}
+            log.warning("lost pod not marked", extra={"f": facts})
+
+    def _in_use(self) -> set[str]:
+        return {name for worker in self._workers.values() for name in worker.packages}
+
+    # Node
+
+    async def _heartbeat(self) -> None:
+        while True:
+            try:
+                await self._write_node()
+                self.ready.set()
+            except (ApiError, ConnectionError) as error:
+                log.warning("node not written", extra={"f": {"because": str(error)}})
+                await asyncio.sleep(1)
+                continue
+            await asyncio.sleep(HEARTBEAT_S)
+
+    async def _write_node(self) -> None:
+        status = self._status()
+        name = self._settings.name
+        try:
+            await self._client.patch(NODE, "", name, {"status": status}, subresource="status")
+        except NotFound:
+            labels = {
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(
+                    platform.machine(), platform.machine()
+                ),
+            }
+            meta = {"name": name, "labels": labels}
+            try:
+                await self._client.create(NODE, {"metadata": meta, "spec": {}, "status": status})
+            except AlreadyExists:
+                return
+
+    def _status(self) -> Wire:
+        memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+        capacity = {
+            "cpu": str(os.cpu_count() or 1),
+            "memory": f"{memory_kib}Ki",
+            "pods": str(self._settings.max_pods),
+        }
+        now = rfc3339(self._clock.now())
+        ready = {"type": "Ready", "status": "True", "reason": "NodeAgentReady"}
+        return {
+            "capacity": capacity,
+            "allocatable": capacity,
+            "addresses": [
+                {"type": "InternalIP", "address": self._settings.host},
+                {"type": "Hostname", "address": self._settings.name},
+            ],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self._log_port}},
+            "conditions": [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}],
+            "nodeInfo": {
+                "architecture": platform.machine(),
+                "operatingSystem": "linux",
+                "kernelVersion": platform.release(),
+                "osImage": platform.platform(),
+                "containerRuntimeVersion": "hearth-process://1",
+                "kubeletVersion": "v1.35.0+hearth",
+            },
+        }
+
+    # Logs
+
+    async def _serve_logs(self) -> None:
+        internal = await self._secret("internal")
+        server = LogServer(self._find_log, internal["token"].decode())
+        context = _context(await self._secret("internal-tls"))
+        runner = web.AppRunner(server.app(), access_log=None, handler_cancellation=True)
+        await runner.setup()
+        sock = socket.create_server((self._settings.host, 0))
+        self._log_port = sock.getsockname()[1]
+        try:
+            await web.SockSite(runner, sock, ssl_context=context, shutdown_timeout=0.2).start()
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+    async def _secret(self, name: str) -> dict[str, bytes]:
+        wire = await self._client.get(SECRET, SYSTEM_NAMESPACE, name)
+        return {key: base64.b64decode(value) for key, value in wire["data"].items()}
+
+    def _find_log(self, namespace: str, pod: str, container: str) -> ContainerLog | None:
+        for worker in self._workers.values():
+            if (namespace_of(worker.pod), name_of(worker.pod)) == (namespace, pod):
+                return worker.log
+        return None
+
+
+def _context(tls: dict[str, bytes]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # ssl reads files only
+        file.write(tls["tls.crt"] + b"\n" + tls["tls.key"])
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context

@@ -1,0 +1,151 @@
+"""Limits per pod by cgroups, version 1 or 2. Needs root (or a delegated tree)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearth.api.quantities import parse_cpu, parse_quantity
+
+_ROOT = Path("/sys/fs/cgroup")
+_CONTROLLERS_V1 = ("memory", "cpu", "pids")
+_PERIOD_US = 100_000
+
+
+class CgroupsUnavailable(Exception):
+    """This machine or user cannot have them; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a pod may use at most; None is no limit."""
+
+    memory_bytes: int | None
+    cpus: float | None
+    pids: int
+
+    @classmethod
+    def of(cls, resources: Mapping[str, object], pids: int) -> Limits:
+        """From a container's ``resources``."""
+        limits = resources.get("limits")
+        found = limits if isinstance(limits, Mapping) else {}
+        memory, cpu = found.get("memory"), found.get("cpu")
+        return cls(
+            int(parse_quantity(str(memory))) if memory is not None else None,
+            float(parse_cpu(str(cpu))) if cpu is not None else None,
+            pids,
+        )
+
+
+class Cgroups:
+    """The groups of one node agent's pods, below a parent of its own."""
+
+    def __init__(self, parent: str) -> None:
+        """Make the parent groups.
+
+        Raises:
+            CgroupsUnavailable: says what is missing.
+        """
+        self._unified = (_ROOT / "cgroup.controllers").exists()
+        if self._unified:
+            self._parents = {"": _ROOT / parent}
+        else:
+            self._parents = {name: _ROOT / name / parent for name in _CONTROLLERS_V1}
+        try:
+            for path in self._parents.values():
+                path.mkdir(exist_ok=True)
+            if self._unified:
+                _enable(_ROOT)
+                _enable(_ROOT / parent)
+        except OSError as error:
+            raise CgroupsUnavailable(f"cgroups cannot be made: {error}") from error
+        self._sweep()
+
+    def make(self, uid: str, limits: Limits) -> list[str]:
+        """Make a pod's groups and set its limits; returns their paths."""
+        paths = []
+        for controller, parent in self._parents.items():
+            path = parent / uid
+            path.mkdir(exist_ok=True)
+            paths.append(str(path))
+            self._set(controller, path, limits)
+        return paths
+
+    def was_oom_killed(self, uid: str) -> bool:
+        """Whether the kernel killed something in the pod for want of memory."""
+        if self._unified:
+            return _count(self._parents[""] / uid / "memory.events", "oom_kill") > 0
+        return _count(self._parents["memory"] / uid / "memory.oom_control", "oom_kill") > 0
+
+    def close(self) -> None:
+        """Remove the groups; they must be empty."""
+        self._sweep()
+        for path in self._parents.values():
+            with contextlib.suppress(OSError):
+                path.rmdir()
+
+    def _sweep(self) -> None:
+        """Remove what an earlier agent left."""
+        for parent in self._parents.values():
+            for path in parent.iterdir() if parent.exists() else ():
+                if path.is_dir():
+                    with contextlib.suppress(OSError):
+                        path.rmdir()
+
+    def _set(self, controller: str, path: Path, limits: Limits) -> None:
+        values: dict[str, str | None]
+        if self._unified:
+            quota = f"{int(limits.cpus * _PERIOD_US)} {_PERIOD_US}" if limits.cpus else None
+            values = {
+                "memory.max": _text(limits.memory_bytes),
+                "memory.oom.group": "1",
+                "cpu.max": quota,
+                "pids.max": str(limits.pids),
+            }
+        else:
+            by_controller: dict[str, dict[str, str | None]] = {
+                "memory": {"memory.limit_in_bytes": _text(limits.memory_bytes)},
+                "cpu": {"cpu.cfs_quota_us": _text(limits.cpus and int(limits.cpus * _PERIOD_US))},
+                "pids": {"pids.max": str(limits.pids)},
+            }
+            values = by_controller[controller]
+        for name, value in values.items():
+            if value is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    (path / name).write_text(value)
+
+
+def _text(value: float | None) -> str | None:
+    return None if value is None else str(int(value))
+
+
+def _enable(path: Path) -> None:
+    (path / "cgroup.subtree_control").write_text("+memory +cpu +pids")
+
+
+def _count(path: Path, name: str) -> int:
+    with contextlib.suppress(OSError):
+        for line in path.read_text().splitlines():
+            key, _, value = line.partition(" ")
+            if key == name:
+                return int(value)
+    return 0
+
+
+def open_cgroups(wish: str, parent: str) -> Cgroups | None:
+    """The groups as asked: ``on``, ``off``, or ``auto`` (if root).
+
+    Raises:
+        CgroupsUnavailable: ``on`` was asked for.
+    """
+    if wish == "off" or (wish == "auto" and os.geteuid() != 0):
+        return None
+    try:
+        return Cgroups(parent)
+    except CgroupsUnavailable:
+        if wish == "on":
+            raise
+        return None

@@ -1,0 +1,23 @@
+"""What the node agent can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one node agent."""
+
+    name: str  #: of the Node object
+    state: Path  #: packages and logs are kept below it
+    cgroups: str = "auto"  #: on, off or auto: limits per pod (needs root)
+    netns: str = "auto"  #: on, off or auto: a network namespace per pod (needs root and ``ip``)
+    host: str = "127.0.0.1"  #: where the log server listens
+    max_pods: int = 500  #: pods that this node takes
+    pids_max: int = 1024  #: processes per pod
+    drain_s: float = 1.0  #: from a pod's deletion to SIGTERM: routing lets go of it meanwhile
+    cache_max_bytes: int = 5 * 2**30  #: of unpacked packages
+    log_max_bytes: int = 10 * 2**20  #: of one log file
+    log_files_max: int = 5  #: of one container

@@ -1,0 +1,431 @@
+"""Carries out what one pod's machine decides: process, logs, probes, status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hearth.api.code import specialisation_of
+from hearth.api.errors import ApiError, Conflict, NotFound
+from hearth.api.kinds import POD
+from hearth.api.meta import (
+    Wire,
+    annotations_of,
+    labels_of,
+    metadata,
+    name_of,
+    namespace_of,
+    spec_of,
+    uid_of,
+)
+from hearth.api.names import (
+    APP_PORT_ANNOTATION,
+    CONTROL_PORT,
+    CONTROL_PORT_ANNOTATION,
+    PODPOOL_LABEL,
+    REVISION_LABEL,
+    USER_PORT,
+)
+from hearth.api.pods import container_port, user_container
+from hearth.client import Client
+from hearth.kit.backoff import backoff_s
+from hearth.kit.tasks import TaskGroup
+from hearth.kit.times import rfc3339
+from hearth.loader.packages import CodeError, cache_name
+from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE, Package
+from hearth.node.cache import PackageCache
+from hearth.node.cgroups import Cgroups, Limits
+from hearth.node.core import lifecycle as life
+from hearth.node.core.acceptance import refusal
+from hearth.node.core.status import pod_status
+from hearth.node.logs import ContainerLog
+from hearth.node.network import Network, NetworkUnavailable
+from hearth.node.probes import Where, probe_once
+from hearth.node.settings import NodeSettings
+from hearth.node.zygotes import ZygoteDied, Zygotes
+from hearth.runtime import EventRecorder
+from hearth.runtime.environment import EnvironmentFault, resolve_environment
+
+log = logging.getLogger(__name__)
+
+_AGGRESSIVE_S = 0.025  #: between readiness probes until the first success (Knative probes so too)
+_WRITES_MAX = 8  #: tries at a status before it is left to the next change
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """What all workers of a node share."""
+
+    client: Client
+    zygotes: Zygotes
+    cache: PackageCache
+    cgroups: Cgroups | None
+    network: Network | None
+    settings: NodeSettings
+    events: EventRecorder
+
+
+@dataclass(slots=True)
+class _Process:
+    """A pod's running process."""
+
+    name: str
+    pid: int = 0
+    ip: str = "127.0.0.1"
+    app_port: int = USER_PORT
+    cgroups: list[str] = field(default_factory=list)
+    writer: asyncio.StreamWriter | None = None
+    failure: str = ""  #: what the loader said of why it cannot be
+    sealed: bool = False
+    packages: set[str] = field(default_factory=set)
+
+
+class Worker:
+    """One pod, known by its UID. ``offer`` tells it what the API says."""
+
+    def __init__(self, pod: Wire, machinery: Machinery, on_gone: Callable[[str], None]) -> None:
+        self.pod = pod
+        self.uid = uid_of(pod)
+        self._machinery = machinery
+        self._on_gone = on_gone
+        settings = machinery.settings
+        folder = settings.state / "pods" / self.uid / str(user_container(spec_of(pod)).get("name"))
+        self.log = ContainerLog(
+            folder, max_bytes=settings.log_max_bytes, files_max=settings.log_files_max
+        )
+        policy = spec_of(pod).get("restartPolicy") or "Always"
+        self._machine = life.PodMachine(policy, settings.drain_s)
+        self._process: _Process | None = None
+        self._tasks = TaskGroup()
+        self._ports_noted = False
+        self._dirty = asyncio.Event()
+        self._tasks.start(self._write_statuses(), name=f"status {name_of(pod)}")
+        self._deleting = False
+
+    @property
+    def packages(self) -> set[str]:
+        """Names of the packages that it uses."""
+        return self._process.packages if self._process else set()
+
+    def offer(self, pod: Wire) -> None:
+        """The API's newest word on the pod; it may have moved to another namespace."""
+        self.pod = pod
+        meta = metadata(pod)
+        if meta.get("deletionTimestamp"):
+            grace_s = float(meta.get("deletionGracePeriodSeconds") or 0)
+            if not self._deleting or grace_s == 0:
+                self._deleting = True
+                self.feed(life.Delete(grace_s, REVISION_LABEL in labels_of(pod)))
+        elif self._machine.state == "new":
+            reason, message = refusal(spec_of(pod))
+            if reason:
+                self._machinery.events.record(pod, "Warning", "Failed", message)
+                self.feed(life.Refused(reason, message))
+            else:
+                self.feed(life.Asked())
+
+    def vanish(self) -> None:
+        """The object is gone without having been asked for its end: so goes the pod."""
+        self._deleting = True
+        self.feed(life.Delete(0.0, routed=False))
+
+    def feed(self, event: life.Event) -> None:
+        """Apply an event and carry out what follows."""
+        for effect in self._machine.on(event):
+            self._carry_out(effect)
+        self._machine.check()
+
+    async def close(self) -> None:
+        """Stop looking after the pod; its process ends with the zygote."""
+        await self._tasks.close()
+        self.log.close()
+
+    def _carry_out(self, effect: life.Effect) -> None:
+        match effect:
+            case life.Start():
+                self._tasks.start(self._start(), name=f"start {name_of(self.pod)}")
+            case life.Report():
+                self._dirty.set()
+            case life.Terminate():
+                self._signal(signal.SIGTERM)
+            case life.Kill():
+                self._purge()
+            case life.Later(after_s, event):
+                loop = asyncio.get_running_loop()
+                loop.call_later(after_s, self.feed, event)
+            case life.Forget():
+                self._tasks.start(self._forget(), name=f"forget {name_of(self.pod)}")
+
+    # Starting
+
+    async def _start(self) -> None:
+        try:
+            await self._spawn()
+        except (ZygoteDied, NetworkUnavailable, OSError) as error:
+            self._exited_with(1, "StartError", f"the pod could not be started: {error}")
+
+    async def _spawn(self) -> None:
+        machinery, pod = self._machinery, self.pod
+        container = user_container(spec_of(pod))
+        plain = {v["name"]: v.get("value", "") for v in container.get("env") or ()}
+        process = _Process(name_of(pod))
+        self._process = process
+        if machinery.cgroups is not None:
+            limits = Limits.of(container.get("resources") or {}, machinery.settings.pids_max)
+            process.cgroups = machinery.cgroups.make(self.uid, limits)
+        own_network = machinery.network is not None
+        ours, theirs = socket.socketpair()
+        out, err = self.log.pipes()
+        reader, process.writer = await asyncio.open_connection(sock=ours)
+        request = {
+            "cgroups": process.cgroups,
+            "netns": own_network,
+            "pod": {
+                "name": name_of(pod),
+                "title": self._title(),
+                "secret_digest": plain.get(SECRET_DIGEST_VARIABLE, ""),
+                "host": "0.0.0.0" if own_network else "127.0.0.1",
+                "app_port": container_port(spec_of(pod)) if own_network else 0,
+                "control_port": CONTROL_PORT if own_network else 0,
+                "cache": "",
+            },
+        }
+        preload = [name for name in plain.get(PRELOAD_VARIABLE, "").split(",") if name]
+        fds = [theirs.fileno(), out, err]
+        try:
+            process.pid = await machinery.zygotes.spawn(
+                self.uid, request, fds, preload, lambda status: self._exited(process, status)
+            )
+        finally:
+            theirs.close()
+            for fd in (out, err):
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        self.feed(life.Placed(time.time()))
+        self._tasks.start(self._converse(process, reader), name=f"channel {name_of(pod)}")
+
+    def _title(self) -> str:
+        pool = labels_of(self.pod).get(PODPOOL_LABEL)
+        return f"hearth loader {pool}" if pool else f"hearth loader {name_of(self.pod)}"
+
+    async def _converse(self, process: _Process, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(ConnectionError):
+            while line := await reader.readline():
+                await self._hear(process, json.loads(line))
+
+    async def _hear(self, process: _Process, message: dict[str, Any]) -> None:
+        match message["op"]:
+            case "netns":
+                assert self._machinery.network is not None
+                process.ip = await self._machinery.network.attach(process.pid)
+                self._say(process, op="go", ip=process.ip)
+            case "ready":
+                await self._warm(process, message)
+            case "fetch" if not process.sealed:
+                await self._fetch(process, Package(message["url"], message["digest"]))
+            case "sealed":
+                process.sealed = True
+            case "listening":
+                self._listening(process)
+            case "failed":
+                process.failure = str(message["message"])
+
+    async def _warm(self, process: _Process, message: dict[str, Any]) -> None:
+        process.app_port = message["appPort"]
+        if self._machinery.network is None and not self._ports_noted:
+            await self._note_ports(message)
+        if PODPOOL_LABEL in labels_of(self.pod) or not self._has_code():
+            self._ready(process)
+            return
+        pod = self.pod
+        container = user_container(spec_of(pod))
+        client = self._machinery.client
+        try:
+            env = await resolve_environment(client, namespace_of(pod), container, pod)
+        except (EnvironmentFault, ApiError, ConnectionError) as error:
+            self.feed(life.Refused("CreateContainerConfigError", str(error)))
+            self._purge()
+            return
+        revision = f"{namespace_of(pod)}/{labels_of(pod).get(REVISION_LABEL) or name_of(pod)}"
+        spec = specialisation_of(spec_of(pod), annotations_of(pod), env, revision)
+        self._say(process, op="specialise", spec=json.loads(spec.to_json()))
+
+    def _has_code(self) -> bool:
+        return "hearth.dev/code" in annotations_of(self.pod)
+
+    async def _note_ports(self, message: dict[str, Any]) -> None:
+        """Say in the pod where it really listens: on loopback each has ports of its own."""
+        ports = {
+            APP_PORT_ANNOTATION: str(message["appPort"]),
+            CONTROL_PORT_ANNOTATION: str(message["controlPort"]),
+        }
+        pod = self.pod
+        patch = {"metadata": {"annotations": ports}}
+        with contextlib.suppress(ApiError, ConnectionError):
+            self.pod = await self._machinery.client.patch(
+                POD, namespace_of(pod), name_of(pod), patch
+            )
+            self._ports_noted = True
+
+    async def _fetch(self, process: _Process, package: Package) -> None:
+        try:
+            path = await self._machinery.cache.get(package)
+        except CodeError as error:
+            self._say(process, op="fetched", reason=error.reason, message=error.message)
+        else:
+            process.packages.add(cache_name(package))
+            self._say(process, op="fetched", path=str(path))
+
+    def _say(self, process: _Process, **message: Any) -> None:
+        assert process.writer is not None
+        process.writer.write(json.dumps(message).encode() + b"\n")
+
+    # Readiness
+
+    def _listening(self, process: _Process) -> None:
+        """The app answers; a warm pod that was claimed has been ready all along."""
+        probe = user_container(spec_of(self.pod)).get("readinessProbe") or {}
+        if "httpGet" in probe or "exec" in probe:
+            self._tasks.start(self._probe(process, probe), name=f"probe {name_of(self.pod)}")
+        else:
+            self._ready(process)
+        liveness = user_container(spec_of(self.pod)).get("livenessProbe")
+        if liveness:
+            self._tasks.start(self._live(process, liveness), name=f"live {name_of(self.pod)}")
+
+    def _ready(self, process: _Process) -> None:
+        if self._process is process:
+            self.feed(life.BecameReady())
+
+    def _where(self, process: _Process) -> Where:
+        own = self._machinery.network is not None
+        return Where(process.ip, process.app_port, process.pid, own)
+
+    async def _probe(self, process: _Process, probe: Wire) -> None:
+        """Ask often until the first success, then every period."""
+        period_s = float(probe.get("periodSeconds") or 10)
+        failures, port = 0, container_port(spec_of(self.pod))
+        await asyncio.sleep(float(probe.get("initialDelaySeconds") or 0))
+        while self._process is process:
+            fault = await probe_once(probe, self._where(process), port)
+            failures = failures + 1 if fault else 0
+            if not fault:
+                self._ready(process)
+            elif self._machine.ready and failures >= int(probe.get("failureThreshold") or 3):
+                said = f"Readiness probe failed: {fault}"
+                self._machinery.events.record(self.pod, "Warning", "Unhealthy", said)
+                self.feed(life.LostReadiness())
+            await asyncio.sleep(period_s if self._machine.ready else _AGGRESSIVE_S)
+
+    async def _live(self, process: _Process, probe: Wire) -> None:
+        failures, port = 0, container_port(spec_of(self.pod))
+        await asyncio.sleep(float(probe.get("initialDelaySeconds") or 0))
+        while self._process is process:
+            await asyncio.sleep(float(probe.get("periodSeconds") or 10))
+            fault = await probe_once(probe, self._where(process), port)
+            failures = failures + 1 if fault else 0
+            if failures >= int(probe.get("failureThreshold") or 3):
+                said = f"Liveness probe failed: {fault}"
+                self._machinery.events.record(self.pod, "Warning", "Unhealthy", said)
+                process.failure = said
+                self._signal(signal.SIGKILL)
+                return
+
+    # Ending
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.pid:
+            self._machinery.zygotes.kill(self._process.pid, number)
+
+    def _purge(self) -> None:
+        process = self._process
+        if process is not None and process.pid:
+            self._machinery.zygotes.purge(process.pid, process.name, process.cgroups)
+
+    def _exited(self, process: _Process, status: int) -> None:
+        if self._process is not process:
+            return
+        cgroups = self._machinery.cgroups
+        tail = self.log.tail()
+        oom = status == -signal.SIGKILL and cgroups is not None
+        if oom and cgroups is not None and cgroups.was_oom_killed(self.uid):
+            self._exited_with(status, "OOMKilled", f"out of memory\n{tail}".strip())
+        else:
+            failed = process.failure
+            message = "\n".join(filter(None, (failed, tail if tail not in failed else "")))
+            reason = "Completed" if status == 0 else "Error"
+            self._exited_with(status, reason, message if status else "")
+
+    def _exited_with(self, status: int, reason: str, message: str) -> None:
+        process = self._process
+        self.feed(life.Exited(time.time(), status, reason, message[-4096:]))
+        if process is not None:
+            if process.writer is not None:
+                process.writer.close()
+            if self._machinery.network is not None and process.ip != "127.0.0.1":
+                self._machinery.network.release(process.ip)
+            self._machinery.zygotes.forget(process.pid)
+        if self._process is process:
+            self._process = None
+
+    async def _forget(self) -> None:
+        """Remove the object, if it still is this very pod; then the worker is done."""
+        pod = self.pod
+        for attempt in range(_WRITES_MAX):
+            try:
+                await self._machinery.client.delete(
+                    POD, namespace_of(pod), name_of(pod), uid=self.uid, grace_period_s=0
+                )
+            except (NotFound, Conflict):
+                break
+            except (ApiError, ConnectionError):
+                await asyncio.sleep(backoff_s(attempt + 1, base_s=0.05))
+            else:
+                break
+        self._on_gone(self.uid)
+
+    # Status
+
+    async def _write_statuses(self) -> None:
+        """Write the status once for all changes that came meanwhile."""
+        failures = 0
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            try:
+                await self._write_status()
+                failures = 0
+            except NotFound:
+                continue
+            except (ApiError, ConnectionError) as error:
+                failures += 1
+                facts = {"pod": name_of(self.pod), "because": str(error)}
+                log.warning("status not written", extra={"f": facts})
+                await asyncio.sleep(backoff_s(failures, base_s=0.05, max_s=5))
+                if failures < _WRITES_MAX:
+                    self._dirty.set()
+
+    async def _write_status(self) -> None:
+        pod, settings = self.pod, self._machinery.settings
+        process = self._process
+        ip = process.ip if process is not None and self._machine.state != "starting" else ""
+        now = rfc3339(datetime.now(UTC))
+        status = pod_status(pod, self._machine, ip, settings.host, now, _time)
+        patch = {"metadata": {"uid": self.uid}, "status": status}
+        await self._machinery.client.patch(
+            POD, namespace_of(pod), name_of(pod), patch, subresource="status"
+        )
+
+
+def _time(seconds: float) -> str:
+    return rfc3339(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,168 @@
+"""Speaks to zygotes: one per set of preloaded modules, started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+_WARM_TIMEOUT_S = 60.0
+
+
+class ZygoteDied(Exception):
+    """The zygote is gone, and all its pods with it."""
+
+
+@dataclass(slots=True)
+class _Zygote:
+    process: subprocess.Popen[bytes]
+    sock: socket.socket
+    spawned: dict[str, asyncio.Future[int]] = field(default_factory=dict)
+    exits: dict[int, Callable[[int], None]] = field(default_factory=dict)  #: by pid
+    early: dict[int, int] = field(default_factory=dict)  #: exits nobody waits for yet
+    alive: bool = True
+
+
+class Zygotes:
+    """Forks pods. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._zygotes: dict[tuple[str, ...], asyncio.Task[_Zygote]] = {}
+        self._readers: set[asyncio.Task[None]] = set()
+        self._of_pid: dict[int, _Zygote] = {}
+
+    async def warm(self, preload: Sequence[str]) -> None:
+        """Start the zygote of a preload set ahead of its first pod."""
+        await self._zygote(tuple(preload))
+
+    async def spawn(
+        self,
+        name: str,
+        request: dict[str, Any],
+        fds: list[int],
+        preload: Sequence[str],
+        on_exit: Callable[[int], None],
+    ) -> int:
+        """Fork a pod; returns its pid. ``on_exit`` gets its status, negative for a signal.
+
+        Raises:
+            ZygoteDied: try again.
+        """
+        zygote = await self._zygote(tuple(preload))
+        future = asyncio.get_running_loop().create_future()
+        zygote.spawned[name] = future
+        message = json.dumps({"op": "spawn", "id": name, **request}).encode() + b"\n"
+        try:
+            socket.send_fds(zygote.sock, [message], fds)
+        except OSError as error:
+            raise ZygoteDied(str(error)) from error
+        pid = int(await future)
+        self._of_pid[pid] = zygote
+        if pid in zygote.early:
+            on_exit(zygote.early.pop(pid))
+        else:
+            zygote.exits[pid] = on_exit
+        return pid
+
+    def kill(self, pid: int, number: signal.Signals) -> None:
+        """Send a signal to the pod's process group."""
+        self._tell(pid, {"op": "kill", "signal": int(number)})
+
+    def purge(self, pid: int, name: str, cgroups: Sequence[str]) -> None:
+        """Leave nothing of the pod: processes, orphans, cgroups."""
+        self._tell(pid, {"op": "purge", "name": name, "cgroups": list(cgroups)})
+
+    def forget(self, pid: int) -> None:
+        """The pod is gone and purged."""
+        self._of_pid.pop(pid, None)
+
+    async def close(self) -> None:
+        """End all zygotes and their pods."""
+        zygotes = [t.result() for t in self._zygotes.values() if t.done() and not t.cancelled()
+                   and t.exception() is None]  # fmt: skip
+        for zygote in zygotes:
+            zygote.sock.close()
+        for task in (*self._zygotes.values(), *self._readers):
+            task.cancel()
+        for zygote in zygotes:
+            await asyncio.to_thread(_wait, zygote.process)
+
+    def _tell(self, pid: int, message: dict[str, Any]) -> None:
+        zygote = self._of_pid.get(pid)
+        if zygote is not None and zygote.alive:
+            try:
+                zygote.sock.sendall(json.dumps({**message, "pid": pid}).encode() + b"\n")
+            except OSError as error:
+                log.warning("zygote does not take orders", extra={"f": {"because": str(error)}})
+
+    async def _zygote(self, preload: tuple[str, ...]) -> _Zygote:
+        task = self._zygotes.get(preload)
+        if task is not None and task.done() and (task.cancelled() or task.exception()):
+            task = None
+        if task is None or (task.done() and not task.result().alive):
+            task = asyncio.create_task(self._start(preload), name=f"zygote {preload}")
+            self._zygotes[preload] = task
+        return await asyncio.shield(task)
+
+    async def _start(self, preload: tuple[str, ...]) -> _Zygote:
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "hearth.loader.zygote", str(theirs.fileno())]
+        process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
+            [*command, ",".join(preload)],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        ours.setblocking(False)
+        reader, _ = await asyncio.open_connection(sock=ours.dup())
+        zygote = _Zygote(process, ours)
+        async with asyncio.timeout(_WARM_TIMEOUT_S):
+            if not await reader.readline():
+                raise ZygoteDied(f"zygote {preload}: ended with {process.wait()} while it started")
+        ours.setblocking(True)
+        task = asyncio.create_task(self._read(zygote, reader), name="zygote reader")
+        self._readers.add(task)
+        task.add_done_callback(self._readers.discard)
+        return zygote
+
+    async def _read(self, zygote: _Zygote, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            message = json.loads(line)
+            if message["op"] == "spawned":
+                zygote.spawned.pop(message["id"]).set_result(message["pid"])
+                await asyncio.sleep(0)  # let the spawner take its pid before its exit
+            elif message["op"] == "exited":
+                self._exited(zygote, message["pid"], message["status"])
+        zygote.alive = False
+        log.error("zygote died", extra={"f": {"pid": zygote.process.pid}})
+        for future in zygote.spawned.values():
+            future.set_exception(ZygoteDied("the zygote died"))
+        for pid in list(zygote.exits):
+            self._exited(zygote, pid, -signal.SIGKILL)
+        await asyncio.to_thread(_wait, zygote.process)
+
+    def _exited(self, zygote: _Zygote, pid: int, status: int) -> None:
+        on_exit = zygote.exits.pop(pid, None)
+        if on_exit is None:
+            zygote.early[pid] = status
+        else:
+            on_exit(status)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
