@@ -43,7 +43,7 @@ from hearth.controllers.route import RouteReconciler
 from hearth.controllers.route.core.domains import Domain
 from hearth.controllers.route.reconciler import BY_ROUTE
 from hearth.controllers.service import ServiceReconciler
-from hearth.controllers.writing import Events
+from hearth.controllers.writing import Events, Newest
 from hearth.kit.clock import Clock, SystemClock
 from hearth.kit.tasks import Part
 from hearth.runtime import Change, Informer, Informers, Reconciler, WorkQueue, run_controller
@@ -137,19 +137,18 @@ def controllers(
     """
     caches = _Caches.of(informers, client.tenant)
     clock = clock or SystemClock()
+    configurations, routes = Newest(client, caches.configurations), Newest(client, caches.routes)
+    revisions, replica_sets = Newest(client, caches.revisions), Newest(client, caches.replica_sets)
     service = ServiceReconciler(
-        client, caches.services, caches.configurations, caches.routes, caches.revisions,
+        client, Newest(client, caches.services), configurations, routes, caches.revisions,
         clock, events,
     )  # fmt: skip
-    configuration = ConfigurationReconciler(
-        client, caches.configurations, caches.revisions, clock, events
-    )
+    configuration = ConfigurationReconciler(client, configurations, caches.revisions, clock, events)
     revision = RevisionReconciler(
-        client, caches.revisions, caches.replica_sets, caches.pods,
-        config or KnativeConfig(), clock, events,
-    )  # fmt: skip
+        client, revisions, replica_sets, caches.pods, config or KnativeConfig(), clock, events
+    )
     route = RouteReconciler(
-        client, caches.services, caches.routes, caches.configurations, caches.revisions,
+        client, caches.services, routes, caches.configurations, caches.revisions,
         caches.gateways, Domain(domain, port), clock,
     )  # fmt: skip
     return [

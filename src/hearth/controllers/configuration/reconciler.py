@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hearth.api.errors import BadRequest, Conflict, Forbidden, Invalid
-from hearth.api.kinds import CONFIGURATION, REVISION
+from hearth.api.kinds import REVISION
 from hearth.api.meta import (
     ObjectKey,
     Wire,
@@ -24,7 +24,7 @@ from hearth.controllers.configuration.core.revisions import (
 )
 from hearth.controllers.configuration.core.status import configuration_status, failed_status
 from hearth.controllers.configuration.resources import make_revision
-from hearth.controllers.writing import Events, create_or_get, write_status
+from hearth.controllers.writing import Events, Newest, create_or_get
 from hearth.kit.clock import Clock
 from hearth.kit.times import rfc3339
 from hearth.runtime import Informer, Result
@@ -38,7 +38,7 @@ class ConfigurationReconciler:
     """Configuration → Revision, status."""
 
     client: Client
-    configurations: Informer
+    configurations: Newest
     revisions: Informer  #: indexed :data:`BY_CONFIGURATION`
     clock: Clock
     events: Events
@@ -49,7 +49,7 @@ class ConfigurationReconciler:
         if configuration is None or is_deleting(configuration):
             return Result()
         status = await self._status(key, configuration)
-        await write_status(self.client, CONFIGURATION, configuration, status)
+        await self.configurations.write_status(key, configuration, status)
         self._tell(configuration, status)
         return Result()
 

@@ -7,7 +7,9 @@ all dependents True       the happy condition is True
 any other condition       informs only (severity ``Info``)
 ========================  ==========================================================================
 
-Of several unhappy dependents the one that changed last speaks for all.
+Of several unhappy dependents the first that gives a reason speaks for all, so a set lists causes
+before their consequences. (Knative lets the one speak that changed last: there a Service says that
+no Revision is ready, and not why.)
 
 Source: knative.dev/pkg apis/condition_set.go and reconciler/reconcile_common.go.
 """
@@ -26,7 +28,7 @@ class ConditionSet:
     """The types of the conditions of a kind."""
 
     happy: str  #: the condition that sums up
-    dependents: tuple[str, ...] = ()  #: the conditions that it sums up
+    dependents: tuple[str, ...] = ()  #: the conditions that it sums up, causes first
 
 
 def living(*dependents: str) -> ConditionSet:
@@ -58,7 +60,6 @@ class Conditions:
         was = status_of(wire).get("conditions") or ()
         self._was: dict[str, Wire] = {one["type"]: one for one in was}
         self._now: dict[str, Wire] = {kind: _timeless(one) for kind, one in self._was.items()}
-        self._changed: list[str] = []  # types in the order in which they changed, latest last
         self._initialize()
         if status_of(wire).get("observedGeneration") != generation_of(wire):
             said = "unsuccessfully observed a new generation"
@@ -81,30 +82,16 @@ class Conditions:
         return self._status(kind) in (None, _UNKNOWN)
 
     def mark_true(self, kind: str, reason: str = "", message: str = "") -> None:
-        """The condition holds; the happy one too, if all dependents hold."""
-        self._set(kind, _TRUE, reason, message)
-        unhappy = self._unhappy_dependent()
-        if unhappy is not None:
-            said = unhappy.get("reason", ""), unhappy.get("message", "")
-            self._set(self._kinds.happy, str(unhappy["status"]), *said)
-        elif kind != self._kinds.happy:
-            self._set(self._kinds.happy, _TRUE, "", "")
+        """The condition holds."""
+        self._mark(kind, _TRUE, reason, message)
 
     def mark_unknown(self, kind: str, reason: str, message: str) -> None:
-        """It is not known yet; nor is the happy condition, unless it is False already."""
-        self._set(kind, _UNKNOWN, reason, message)
-        happy = self._kinds.happy
-        if any(self.is_false(dependent) for dependent in self._kinds.dependents):
-            if not self.is_false(happy):
-                self._set(happy, _FALSE, reason, message)
-        elif kind in self._kinds.dependents:
-            self._set(happy, _UNKNOWN, reason, message)
+        """It is not known yet whether it holds."""
+        self._mark(kind, _UNKNOWN, reason, message)
 
     def mark_false(self, kind: str, reason: str, message: str) -> None:
-        """It does not hold; nor does the happy condition, if this is one of its dependents."""
-        self._set(kind, _FALSE, reason, message)
-        if kind in self._kinds.dependents:
-            self._set(self._kinds.happy, _FALSE, reason, message)
+        """It does not hold."""
+        self._mark(kind, _FALSE, reason, message)
 
     def copy(self, kind: str, other: Wire | None) -> None:
         """Mark as another object's condition is marked; one that is absent changes nothing."""
@@ -136,6 +123,14 @@ class Conditions:
         one = self._now.get(kind)
         return None if one is None else str(one.get("status"))
 
+    def _mark(self, kind: str, status: str, reason: str, message: str) -> None:
+        self._set(kind, status, reason, message)
+        if kind not in self._kinds.dependents:
+            return
+        unhappy = self._unhappy_dependent() or {"status": _TRUE}
+        said = unhappy.get("reason", ""), unhappy.get("message", "")
+        self._set(self._kinds.happy, str(unhappy["status"]), *said)
+
     def _set(self, kind: str, status: str, reason: str, message: str) -> None:
         one: Wire = {"type": kind, "status": status}
         if kind != self._kinds.happy and kind not in self._kinds.dependents:
@@ -144,19 +139,15 @@ class Conditions:
             one["reason"] = reason
         if message:
             one["message"] = message
-        if one != self._now.get(kind):
-            self._now[kind] = one
-            self._changed = [*(k for k in self._changed if k != kind), kind]
+        self._now[kind] = one
 
     def _unhappy_dependent(self) -> Wire | None:
-        latest_first = sorted(self._kinds.dependents, key=self._changed_at, reverse=True)
-        found = [self._now[kind] for kind in latest_first if not self.is_true(kind)]
-        failed = [one for one in found if one["status"] == _FALSE]
-        return next(iter([*failed, *found]), None)
-
-    def _changed_at(self, kind: str) -> tuple[int, str]:
-        order = self._changed.index(kind) + 1 if kind in self._changed else 0
-        return order, str(self._was.get(kind, {}).get("lastTransitionTime", ""))
+        dependents = [self._now[kind] for kind in self._kinds.dependents]
+        for status in (_FALSE, _UNKNOWN):
+            found = [one for one in dependents if one["status"] == status]
+            if found:
+                return next((one for one in found if one.get("reason")), found[0])
+        return None
 
     def _timed(self, one: Wire) -> Wire:
         was = self._was.get(one["type"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hearth.api.kinds import POOLED_REPLICA_SET, REVISION
+from hearth.api.kinds import POOLED_REPLICA_SET
 from hearth.api.meta import ObjectKey, Wire, condition_of, is_controlled_by, is_deleting, name_of
 from hearth.client import Client
 from hearth.controllers.core.config import KnativeConfig
 from hearth.controllers.revision.core.scale import Scale, scale_of
 from hearth.controllers.revision.core.status import Workload, revision_status
 from hearth.controllers.revision.resources import brought_up_to_date, make_replica_set
-from hearth.controllers.writing import Events, create_or_get, write_status
+from hearth.controllers.writing import Events, Newest, create_or_get
 from hearth.kit.clock import Clock
 from hearth.kit.times import rfc3339
 from hearth.runtime import Informer, Result
@@ -25,8 +25,8 @@ class RevisionReconciler:
     """Revision → PooledReplicaSet, status."""
 
     client: Client
-    revisions: Informer
-    replica_sets: Informer
+    revisions: Newest
+    replica_sets: Newest
     pods: Informer  #: indexed :data:`BY_REVISION`
     config: KnativeConfig
     clock: Clock
@@ -43,7 +43,7 @@ class RevisionReconciler:
         pods = self.pods.by_index(BY_REVISION, str(key))
         seen = Workload(replica_set, pods, scale, now, rfc3339(now))
         outcome = revision_status(revision, seen)
-        written = await write_status(self.client, REVISION, revision, outcome.status)
+        written = await self.revisions.write_status(key, revision, outcome.status)
         self._tell(revision, written)
         return Result(again_after_s=outcome.again_after_s)
 
@@ -56,7 +56,7 @@ class RevisionReconciler:
         changed = brought_up_to_date(existing, desired)
         if changed is None or not is_controlled_by(existing, revision):
             return existing
-        return await self.client.update(POOLED_REPLICA_SET, changed)
+        return await self.replica_sets.update(key, changed)
 
     def _tell(self, was: Wire, now: Wire) -> None:
         before, after = condition_of(was, "Ready") or {}, condition_of(now, "Ready") or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hearth.api.errors import NotFound
-from hearth.api.kinds import CONFIGURATION, REVISION, ROUTE, Kind
+from hearth.api.kinds import CONFIGURATION, REVISION, Kind
 from hearth.api.meta import (
     ObjectKey,
     Wire,
@@ -25,7 +25,7 @@ from hearth.controllers.route.core.routing_state import (
 )
 from hearth.controllers.route.core.status import Seen, route_status
 from hearth.controllers.route.core.traffic import Targets, resolve_traffic
-from hearth.controllers.writing import write_status
+from hearth.controllers.writing import Newest
 from hearth.kit.clock import Clock
 from hearth.kit.times import rfc3339
 from hearth.runtime import Informer, Result
@@ -40,7 +40,7 @@ class RouteReconciler:
 
     client: Client
     services: Informer
-    routes: Informer
+    routes: Newest
     configurations: Informer  #: indexed :data:`BY_ROUTE`
     revisions: Informer  #: indexed :data:`BY_ROUTE`
     gateways: Informer  #: the gateways' Leases
@@ -60,7 +60,7 @@ class RouteReconciler:
         traffic = resolve_traffic(route, known)
         seen = Seen(traffic, self.gateways.list(), self.domain, now, rfc3339(now))
         outcome = route_status(route, seen)
-        written = await write_status(self.client, ROUTE, route, outcome.status)
+        written = await self.routes.write_status(key, route, outcome.status)
         await self._mark(key, referenced(written, known), clear=may_clear(written))
         return Result(again_after_s=outcome.again_after_s)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hearth.api.kinds import CONFIGURATION, ROUTE, SERVICE
+from hearth.api.kinds import CONFIGURATION, ROUTE
 from hearth.api.meta import ObjectKey, Wire, is_controlled_by, is_deleting, name_of, spec_of
 from hearth.client import Client
 from hearth.controllers.core.metadata import brought_to, differs
 from hearth.controllers.service.core.status import Children, Gate, route_gate, service_status
 from hearth.controllers.service.resources import make_configuration, make_route
-from hearth.controllers.writing import Events, create_or_get, write_status
+from hearth.controllers.writing import Events, Newest, create_or_get
 from hearth.kit.clock import Clock
 from hearth.kit.times import rfc3339
 from hearth.runtime import Informer, Result
@@ -21,9 +21,9 @@ class ServiceReconciler:
     """Service → Configuration, Route, status."""
 
     client: Client
-    services: Informer
-    configurations: Informer
-    routes: Informer
+    services: Newest
+    configurations: Newest
+    routes: Newest
     revisions: Informer
     clock: Clock
     events: Events
@@ -35,7 +35,7 @@ class ServiceReconciler:
             return Result()
         children = await self._children(key, service)
         status = service_status(service, children, rfc3339(self.clock.now()))
-        await write_status(self.client, SERVICE, service, status)
+        await self.services.write_status(key, service, status)
         return Result()
 
     async def _children(self, key: ObjectKey, service: Wire) -> Children:
@@ -59,7 +59,7 @@ class ServiceReconciler:
         desired = make_configuration(service, existing)
         if not is_controlled_by(existing, service) or not differs(existing, desired):
             return existing
-        return await self.client.update(CONFIGURATION, brought_to(existing, desired))
+        return await self.configurations.update(key, brought_to(existing, desired))
 
     async def _route(self, key: ObjectKey, service: Wire) -> Wire:
         existing, desired = self.routes.get(key), make_route(service)
@@ -70,4 +70,4 @@ class ServiceReconciler:
             return made
         if not is_controlled_by(existing, service) or not differs(existing, desired):
             return existing
-        return await self.client.update(ROUTE, brought_to(existing, desired))
+        return await self.routes.update(key, brought_to(existing, desired))

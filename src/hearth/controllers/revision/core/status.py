@@ -40,7 +40,7 @@ from hearth.controllers.revision.core.scale import Scale
 ACTIVE = "Active"
 CONTAINER_HEALTHY = "ContainerHealthy"
 RESOURCES_AVAILABLE = "ResourcesAvailable"
-REVISION_CONDITIONS = living(RESOURCES_AVAILABLE, CONTAINER_HEALTHY)
+REVISION_CONDITIONS = living(CONTAINER_HEALTHY, RESOURCES_AVAILABLE)
 
 _DEPLOYING = "Deploying"
 _TIMED_OUT = "ProgressDeadlineExceeded"
