@@ -50,11 +50,11 @@ from hearth.node.core.acceptance import refusal
 from hearth.node.core.status import pod_status
 from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
-from hearth.node.probes import Where, probe_once
 from hearth.node.settings import NodeSettings
 from hearth.node.zygotes import ZygoteDied, Zygotes
 from hearth.runtime import EventRecorder
 from hearth.runtime.environment import EnvironmentFault, resolve_environment
+from hearth.runtime.probes import Where, probe_once
 
 log = logging.getLogger(__name__)
 

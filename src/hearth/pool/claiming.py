@@ -1,0 +1,277 @@
+"""One claim from beginning to end: reserve, specialise, adopt; or an ordinary pod.
+
+Nothing here waits for a watch unless an ordinary pod must be made. The adopting write runs beside
+the injection; the answer waits for the loader alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import secrets
+import time
+from collections.abc import Callable
+
+from hearth.api.activation import Activation, ActivationError, ActivationFailure
+from hearth.api.code import specialisation_of
+from hearth.api.errors import AlreadyExists, ApiError, Conflict, NotFound
+from hearth.api.kinds import POD, POD_POOL, SECRET
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    annotations_of,
+    key_of,
+    name_of,
+    namespace_of,
+    spec_of,
+    uid_of,
+)
+from hearth.api.names import PODPOOL_LABEL, SYSTEM_NAMESPACE
+from hearth.api.pods import app_address, container_port, is_ready, is_routable, user_container
+from hearth.client import Client
+from hearth.kit.backoff import backoff_s
+from hearth.kit.clock import Clock
+from hearth.kit.tasks import TaskGroup
+from hearth.kit.times import rfc3339_micro
+from hearth.loader.protocol import Specialisation
+from hearth.pool.core import claims as core
+from hearth.pool.core.matching import matching_pools
+from hearth.pool.core.scaling import trouble_of
+from hearth.pool.resources import make_adoption, make_fallback_pod
+from hearth.pool.specialising import Listening, Taken, secret_of, specialise
+from hearth.runtime import Change, EventRecorder, Informer, Informers
+from hearth.runtime.environment import EnvironmentFault, resolve_environment
+from hearth.runtime.probes import Where, probe_once
+
+log = logging.getLogger(__name__)
+
+PODS_TRIED_MAX = 5  #: warm pods that may be lost under one claim before it falls back
+FALLBACK_TIMEOUT_S = 120.0  #: for an ordinary pod to become ready
+ADOPT_TRIES_MAX = 6
+PROBE_PAUSE_S = 0.005  #: between HTTP probes of an app that listens but is not ready
+
+#: Called with the set's key when a claim ended, well or not.
+OnEnd = Callable[[ObjectKey], None]
+
+
+class Claiming:
+    """Carries out claims. Belongs to one event loop."""
+
+    def __init__(
+        self, client: Client, informers: Informers, clock: Clock, events: EventRecorder
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._events = events
+        self.claims = core.Claims()
+        self.pools = informers.of(POD_POOL, label_selector="")
+        self.pods: Informer = informers.of(POD, label_selector="")
+        self.pods.on_change(self._pod_changed)
+        self._tasks = TaskGroup()
+        self._waiting: dict[str, asyncio.Future[Wire]] = {}  #: for fallback pods, by name
+        self._pool_key: bytes | None = None
+
+    async def pool_key(self) -> bytes:
+        """The key that makes warm pods' secrets; read once."""
+        if self._pool_key is None:
+            secret = await self._client.get(SECRET, SYSTEM_NAMESPACE, "pool-key")
+            self._pool_key = base64.b64decode(secret["data"]["key"])
+        return self._pool_key
+
+    async def claim(self, replica_set: Wire) -> Activation:
+        """One more instance of the set.
+
+        Raises:
+            ActivationError: it cannot be had; the claims core remembers a failure of the app.
+        """
+        key = key_of(replica_set)
+        started = time.monotonic()
+        pools, why_not = self._fitting(replica_set)
+        for _ in range(PODS_TRIED_MAX):
+            effect = self.claims.on(core.Claim(key, pools, time.monotonic()))
+            match effect:
+                case core.Grant(pool, pod):
+                    got = await self._take(replica_set, pool, pod, started)
+                    if got is not None:
+                        return got
+                case core.Refuse(failure, again_after_s):
+                    said = f"{failure.message} (not tried again for {again_after_s:.0f} s)"
+                    raise _error(503, failure.reason, said)
+                case _:
+                    break
+        why = why_not if not pools else "no warm pod is left"
+        self._events.record(replica_set, "Normal", "FellBack", f"made an ordinary pod: {why}")
+        return await self._fall_back(replica_set, started)
+
+    def _fitting(self, replica_set: Wire) -> tuple[tuple[str, ...], str]:
+        template = spec_of(replica_set).get("template") or {}
+        fitting, why_not = matching_pools(self.pools.list(), template)
+        return tuple(fitting), why_not
+
+    async def _take(
+        self, replica_set: Wire, pool: str, pod_name: str, started: float
+    ) -> Activation | None:
+        """Specialise one warm pod; None when it is lost and another must be taken."""
+        pod = self.pods.get(ObjectKey(key_of(replica_set).tenant, SYSTEM_NAMESPACE, pod_name))
+        if pod is None:
+            self.claims.on(core.PodLost(pod_name))
+            return None
+        claimed_s = time.monotonic() - started
+        spec = await self._specialisation(replica_set, pod)
+        secret = secret_of(await self.pool_key(), pod_name)
+        sent_s = time.monotonic() - started
+        adopting = self._tasks.start(self._adopt(replica_set, pool, pod), name=f"adopt {pod_name}")
+        outcome = await specialise(pod, secret, spec)
+        if isinstance(outcome, Listening):
+            await self._until_probe(pod, spec)
+            phases = {name: sent_s + after for name, after in outcome.phases_s.items()}
+            return self._activated(replica_set, pod, {"claimed": claimed_s, **phases}, "pool")
+        self._tasks.start(self._discard(pod, adopting), name=f"discard {pod_name}")
+        if isinstance(outcome, Taken):
+            facts = {"pod": pod_name, "because": outcome.why}
+            log.warning("warm pod lost", extra={"f": facts})
+            return None
+        raise self._app_failed(replica_set, outcome)
+
+    async def _specialisation(self, replica_set: Wire, pod: Wire) -> Specialisation:
+        template = spec_of(replica_set).get("template") or {}
+        namespace = namespace_of(replica_set)
+        try:
+            env = await resolve_environment(
+                self._client, namespace, user_container(spec_of(template)), pod
+            )
+        except EnvironmentFault as error:
+            failure = core.Failure("CreateContainerConfigError", str(error))
+            raise self._app_failed(replica_set, failure) from error
+        revision = f"{namespace}/{name_of(replica_set)}"
+        return specialisation_of(spec_of(template), annotations_of(template), env, revision)
+
+    def _app_failed(self, replica_set: Wire, failure: core.Failure) -> ActivationError:
+        key = key_of(replica_set)
+        self.claims.on(core.AppFailed(key, failure, time.monotonic()))
+        self._events.record(replica_set, "Warning", failure.reason, failure.message[:1000])
+        facts = {"revision": str(key), "reason": failure.reason}
+        log.warning("app does not start", extra={"f": facts})
+        return _error(503, failure.reason, failure.message)
+
+    async def _until_probe(self, pod: Wire, spec: Specialisation) -> None:
+        """Wait until an HTTP readiness probe passes, as the node would."""
+        probe = spec.probe or {}
+        if "httpGet" not in probe:
+            return
+        ip, port = app_address(pod, spec.port)
+        deadline = time.monotonic() + spec.listen_timeout_s
+        while await probe_once(probe, Where(ip, port, 0, netns=False), spec.port):
+            if time.monotonic() > deadline:
+                raise _error(504, "NotReady", "the readiness probe does not pass")
+            await asyncio.sleep(PROBE_PAUSE_S)
+
+    def _activated(
+        self, replica_set: Wire, pod: Wire, phases_s: dict[str, float], source: str
+    ) -> Activation:
+        self.claims.on(core.Succeeded(key_of(replica_set)))
+        port = container_port(spec_of(spec_of(replica_set).get("template") or {}))
+        ip, port = app_address(pod, port)
+        where = f"{namespace_of(replica_set)}/{name_of(pod)}"
+        return Activation(where, f"{ip}:{port}", phases_s, source)
+
+    async def _adopt(self, replica_set: Wire, pool: str, pod: Wire) -> None:
+        """Move the pod to its set; tried until it is done or someone else has it."""
+        at = rfc3339_micro(self._clock.now())
+        body = make_adoption(replica_set, pool, at)
+        for attempt in range(ADOPT_TRIES_MAX):
+            try:
+                await self._client.create(
+                    POD, body, namespace=namespace_of(pod), name=name_of(pod), subresource="adopt"
+                )
+            except Conflict as error:
+                facts = {"pod": name_of(pod), "because": str(error)}
+                log.warning("warm pod not adopted", extra={"f": facts})
+                return
+            except (ApiError, ConnectionError) as error:
+                facts = {"pod": name_of(pod), "because": str(error)}
+                log.warning("adoption failed", extra={"f": facts})
+                await asyncio.sleep(backoff_s(attempt + 1, base_s=0.05))
+            else:
+                return
+
+    async def _discard(self, pod: Wire, adopting: asyncio.Task[None]) -> None:
+        """Delete a spent pod, wherever it is by now."""
+        await asyncio.wait([adopting])
+        for wire in self._everywhere(pod):
+            await self._delete(wire)
+        self.claims.on(core.PodLost(name_of(pod)))
+
+    def _everywhere(self, pod: Wire) -> list[Wire]:
+        found = [other for other in self.pods.list() if uid_of(other) == uid_of(pod)]
+        return found or [pod]
+
+    async def _delete(self, pod: Wire) -> None:
+        try:
+            await self._client.delete(
+                POD, namespace_of(pod), name_of(pod), uid=uid_of(pod), grace_period_s=0
+            )
+        except (NotFound, Conflict):
+            return
+        except (ApiError, ConnectionError) as error:
+            facts = {"pod": name_of(pod), "because": str(error)}
+            log.warning("spent pod not deleted", extra={"f": facts})
+
+    # Ordinary pods
+
+    async def _fall_back(self, replica_set: Wire, started: float) -> Activation:
+        """Make an ordinary pod and wait until it is ready."""
+        name = f"{name_of(replica_set)}-{secrets.token_hex(3)[:5]}"
+        ready = asyncio.get_running_loop().create_future()
+        self._waiting[name] = ready
+        try:
+            await self._client.create(POD, make_fallback_pod(replica_set, name))
+            created_s = time.monotonic() - started
+            async with asyncio.timeout(FALLBACK_TIMEOUT_S):
+                pod = await ready
+        except AlreadyExists:
+            return await self._fall_back(replica_set, started)
+        except (ApiError, ConnectionError) as error:
+            raise _error(503, "PodNotCreated", f"no pod could be made: {error}") from error
+        except TimeoutError as error:
+            said = f"pod {name}: is not ready after {FALLBACK_TIMEOUT_S:g} s"
+            raise _error(504, "PodNotReady", said) from error
+        finally:
+            self._waiting.pop(name, None)
+        if (trouble := trouble_of([pod])) is not None and not is_routable(pod):
+            raise self._app_failed(replica_set, core.Failure(*trouble))
+        listening_s = time.monotonic() - started
+        phases = {"claimed": created_s, "injected": listening_s, "listening": listening_s}
+        return self._activated(replica_set, pod, phases, "new")
+
+    # Watching
+
+    def _pod_changed(self, change: Change) -> None:
+        pod = change.object
+        self._tell_waiting(change.new)
+        if change.key.namespace != SYSTEM_NAMESPACE:
+            return
+        labels = (pod.get("metadata") or {}).get("labels") or {}
+        pool = labels.get(PODPOOL_LABEL)
+        if change.new is None or pool is None or not is_ready(pod):
+            self.claims.on(core.PodLost(change.key.name))
+        else:
+            self.claims.on(core.PodWarm(pool, change.key.name))
+
+    def _tell_waiting(self, pod: Wire | None) -> None:
+        if pod is None:
+            return
+        waiting = self._waiting.get(name_of(pod))
+        if waiting is None or waiting.done():
+            return
+        if is_routable(pod) or trouble_of([pod]) is not None:
+            waiting.set_result(pod)
+
+    async def close(self) -> None:
+        """Stop what runs beside."""
+        await self._tasks.close()
+
+
+def _error(status: int, reason: str, message: str) -> ActivationError:
+    return ActivationError(ActivationFailure(status, reason, message))

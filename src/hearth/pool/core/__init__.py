@@ -1,0 +1,1 @@
+"""Which warm pod fits, and who gets it. No I/O."""

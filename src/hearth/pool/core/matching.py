@@ -1,0 +1,60 @@
+"""Whether a pool's warm pods can become the pods of a template: pure.
+
+A warm pod runs already, so what Kubernetes fixes when a pod is made must be what the template
+asks for. What a loader applies at specialisation (code, environment, command, port) may differ.
+"""
+
+from __future__ import annotations
+
+from hearth.api.meta import Wire, spec_of
+from hearth.api.pods import user_container
+
+#: Pod fields that cannot be given to a pod that runs already.
+_FIXED = (
+    "volumes", "initContainers", "hostNetwork", "hostPID", "hostIPC", "hostAliases", "affinity",
+    "tolerations", "topologySpreadConstraints", "securityContext", "imagePullSecrets",
+    "shareProcessNamespace", "dnsConfig", "runtimeClassName", "priorityClassName",
+)  # fmt: skip
+#: Container fields likewise; a liveness or startup probe is the node's to run.
+_CONTAINER_FIXED = ("volumeMounts", "securityContext", "lifecycle", "livenessProbe", "startupProbe")
+
+
+def mismatch(warm: Wire, wanted: Wire) -> str:
+    """Why warm pods of one pod spec cannot serve another; empty when they can."""
+    theirs, own = user_container(wanted), user_container(warm)
+    if own.get("image") != theirs.get("image"):
+        return f"image is {theirs.get('image')}, the pool's is {own.get('image')}"
+    if len(wanted.get("containers") or ()) != 1:
+        return "it has several containers"
+    for name in _FIXED:
+        if (wanted.get(name) or None) != (warm.get(name) or None):
+            return f"{name} differs from the pool's"
+    for name in _CONTAINER_FIXED:
+        if (theirs.get(name) or None) != (own.get(name) or None):
+            return f"the container's {name} differs from the pool's"
+    probe = theirs.get("readinessProbe") or {}
+    for handler in ("exec", "grpc"):
+        if handler in probe:
+            return f"its readiness probe is {handler}"
+    if (theirs.get("resources") or None) not in (None, own.get("resources")):
+        return "resources differ from the pool's"
+    account = wanted.get("serviceAccountName") or "default"
+    if account != (warm.get("serviceAccountName") or "default"):
+        return f"serviceAccountName is {account}"
+    selector = wanted.get("nodeSelector") or {}
+    if not selector.items() <= (warm.get("nodeSelector") or {}).items():
+        return "nodeSelector differs from the pool's"
+    return ""
+
+
+def matching_pools(pools: list[Wire], template: Wire) -> tuple[list[str], str]:
+    """The names of the pools that fit a pod template, and why the others do not."""
+    fitting, reasons = [], []
+    for pool in pools:
+        warm = spec_of(spec_of(pool).get("template") or {})
+        name = str((pool.get("metadata") or {}).get("name"))
+        if why := mismatch(warm, spec_of(template)):
+            reasons.append(f"{name}: {why}")
+        else:
+            fitting.append(name)
+    return fitting, "; ".join(reasons) or "there is no pool"

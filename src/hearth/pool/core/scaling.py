@@ -1,0 +1,115 @@
+"""Which pods a PooledReplicaSet or PodPool must gain or lose: pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from hearth.api.meta import Wire, annotations_of, is_deleting, metadata, name_of, spec_of, status_of
+from hearth.api.names import CLAIMED_FROM_ANNOTATION
+from hearth.api.pods import is_finished, is_ready
+
+TEMPLATE_HASH_ANNOTATION = "hearth.dev/template-hash"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to do to get from the pods that are there to those that are wanted."""
+
+    create: int  #: how many to claim or create
+    delete: tuple[str, ...]  #: pods that go, by name
+
+
+def change_set(pods: Collection[Wire], coming: int, wanted: int) -> Change:
+    """Bring a PooledReplicaSet to its number.
+
+    Args:
+        pods: that it owns.
+        coming: claims and creations under way whose pods are not among ``pods``.
+        wanted: how many there should be.
+    """
+    finished = [name_of(pod) for pod in pods if is_finished(pod) and not is_deleting(pod)]
+    alive = [pod for pod in pods if not is_finished(pod) and not is_deleting(pod)]
+    missing = wanted - len(alive) - coming
+    if missing >= 0:
+        return Change(missing, tuple(finished))
+    surplus = sorted(alive, key=_dispensability, reverse=True)[: max(0, len(alive) - wanted)]
+    return Change(0, (*finished, *map(name_of, surplus)))
+
+
+def _dispensability(pod: Wire) -> tuple[bool, bool, str]:
+    """Not ready first, then fallback pods, then the youngest."""
+    claimed = CLAIMED_FROM_ANNOTATION in annotations_of(pod)
+    return not is_ready(pod), not claimed, str(metadata(pod).get("creationTimestamp"))
+
+
+def change_pool(
+    pods: Collection[Wire], reserved: Collection[str], wanted: int, template_hash: str
+) -> Change:
+    """Bring a PodPool to its level; pods of an older template go one at a time.
+
+    Args:
+        pods: labelled as the pool's.
+        reserved: names of pods that claims are about to take away.
+        wanted: the level.
+        template_hash: of the pool's template now.
+    """
+    finished = [name_of(pod) for pod in pods if is_finished(pod) and not is_deleting(pod)]
+    idle = [
+        pod
+        for pod in pods
+        if not is_finished(pod) and not is_deleting(pod) and name_of(pod) not in reserved
+    ]
+    if len(idle) > wanted:
+        surplus = sorted(idle, key=lambda p: (is_ready(p), _hash(p) == template_hash))
+        gone = [name_of(pod) for pod in surplus[: len(idle) - wanted]]
+        return Change(0, (*finished, *gone))
+    stale = [name_of(pod) for pod in idle if _hash(pod) != template_hash]
+    if stale and all(is_ready(pod) for pod in idle) and len(idle) == wanted:
+        finished.append(stale[0])
+    return Change(wanted - len(idle), tuple(finished))
+
+
+def _hash(pod: Wire) -> str:
+    return annotations_of(pod).get(TEMPLATE_HASH_ANNOTATION, "")
+
+
+def hash_template(pool: Wire) -> str:
+    """Identifies a pool's template and preloads."""
+    spec = spec_of(pool)
+    said = json.dumps([spec.get("template"), spec.get("preload")], sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class SetCounts:
+    """What a PooledReplicaSet's status counts."""
+
+    replicas: int
+    ready: int
+    claimed: int
+
+
+def count_set(pods: Iterable[Wire]) -> SetCounts:
+    """Count the pods that are neither finished nor going."""
+    alive = [pod for pod in pods if not is_finished(pod) and not is_deleting(pod)]
+    claimed = sum(CLAIMED_FROM_ANNOTATION in annotations_of(pod) for pod in alive)
+    return SetCounts(len(alive), sum(map(is_ready, alive)), claimed)
+
+
+def trouble_of(pods: Iterable[Wire]) -> tuple[str, str] | None:
+    """Reason and message of a pod that cannot run, if there is one."""
+    for pod in pods:
+        for status in status_of(pod).get("containerStatuses") or ():
+            state, last = status.get("state") or {}, status.get("lastState") or {}
+            waiting = state.get("waiting") or {}
+            ended = state.get("terminated") or last.get("terminated") or {}
+            if waiting.get("reason") == "CrashLoopBackOff" and ended:
+                return f"ExitCode{ended.get('exitCode')}", str(ended.get("message") or "")
+            if waiting.get("reason") not in (None, "ContainerCreating", "CrashLoopBackOff"):
+                return str(waiting["reason"]), str(waiting.get("message") or "")
+            if state.get("terminated") and ended.get("exitCode"):
+                return f"ExitCode{ended.get('exitCode')}", str(ended.get("message") or "")
+    return None

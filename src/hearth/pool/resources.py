@@ -1,0 +1,107 @@
+"""The pods that pools and sets make: pure builders."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from hearth.api.meta import (
+    Wire,
+    annotations_of,
+    labels_of,
+    name_of,
+    namespace_of,
+    owner_reference,
+    spec_of,
+)
+from hearth.api.names import (
+    CLAIMED_AT_ANNOTATION,
+    CLAIMED_FROM_ANNOTATION,
+    PODPOOL_LABEL,
+    PYTHON_RUNTIME_IMAGE,
+    SYSTEM_NAMESPACE,
+    USER_CONTAINER,
+    USER_PORT,
+)
+from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE
+from hearth.pool.core.scaling import TEMPLATE_HASH_ANNOTATION, hash_template
+
+DEFAULT_LEVEL = 4  #: of the default pool: a handful of apps may wake at once
+
+
+def make_warm_pod(pool: Wire, name: str, secret_digest: str) -> Wire:
+    """A pod of the pool, to be claimed later."""
+    template = spec_of(pool).get("template") or {}
+    spec = copy.deepcopy(spec_of(template))
+    preload = ",".join(spec_of(pool).get("preload") or ())
+    own = {SECRET_DIGEST_VARIABLE: secret_digest, PRELOAD_VARIABLE: preload}
+    for container in spec.get("containers") or ():
+        container["env"] = [
+            *(container.get("env") or ()),
+            *({"name": key, "value": value} for key, value in own.items() if value),
+        ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace_of(pool),
+            "labels": {**labels_of(template), PODPOOL_LABEL: name_of(pool)},
+            "annotations": {
+                **annotations_of(template),
+                TEMPLATE_HASH_ANNOTATION: hash_template(pool),
+            },
+            "ownerReferences": [owner_reference(pool)],
+        },
+        "spec": {**spec, "restartPolicy": "Never"},
+    }
+
+
+def make_fallback_pod(replica_set: Wire, name: str) -> Wire:
+    """An ordinary pod of the set."""
+    template = spec_of(replica_set).get("template") or {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": namespace_of(replica_set),
+            "labels": dict(labels_of(template)),
+            "annotations": dict(annotations_of(template)),
+            "ownerReferences": [owner_reference(replica_set)],
+        },
+        "spec": copy.deepcopy(spec_of(template)),
+    }
+
+
+def make_adoption(replica_set: Wire, pool: str, at: str) -> Wire:
+    """The metadata by which a set adopts a warm pod."""
+    template = spec_of(replica_set).get("template") or {}
+    claim = {CLAIMED_FROM_ANNOTATION: pool, CLAIMED_AT_ANNOTATION: at}
+    return {
+        "metadata": {
+            "namespace": namespace_of(replica_set),
+            "labels": dict(labels_of(template)),
+            "annotations": {**annotations_of(template), **claim},
+            "ownerReferences": [owner_reference(replica_set)],
+        }
+    }
+
+
+def make_default_pool(level: int) -> Wire:
+    """The pool that every platform starts with."""
+    container: dict[str, Any] = {
+        "name": USER_CONTAINER,
+        "image": PYTHON_RUNTIME_IMAGE,
+        "ports": [{"containerPort": USER_PORT}],
+    }
+    return {
+        "apiVersion": "hearth.dev/v1alpha1",
+        "kind": "PodPool",
+        "metadata": {"name": "python", "namespace": SYSTEM_NAMESPACE},
+        "spec": {
+            "replicas": level,
+            "preload": ["flask"],
+            "template": {"spec": {"containers": [container]}},
+        },
+    }
