@@ -1,7 +1,9 @@
 """One claim from beginning to end: reserve, specialise, adopt; or an ordinary pod.
 
-Nothing here waits for a watch unless an ordinary pod must be made. The adopting write runs beside
-the injection; the answer waits for the loader alone.
+Nothing here waits for a watch unless an ordinary pod must be made. The answer waits for the loader
+alone; the adopting write follows beside it, so a pod that carries a revision's label always answers.
+A crash between the two leaves a specialised pod among the warm ones: whoever claims it next is
+refused by its loader, and deletes it.
 """
 
 from __future__ import annotations
@@ -121,13 +123,13 @@ class Claiming:
         spec = await self._specialisation(replica_set, pod)
         secret = secret_of(await self.pool_key(), pod_name)
         sent_s = time.monotonic() - started
-        adopting = self._tasks.start(self._adopt(replica_set, pool, pod), name=f"adopt {pod_name}")
         outcome = await specialise(pod, secret, spec)
         if isinstance(outcome, Listening):
+            self._tasks.start(self._adopt(replica_set, pool, pod), name=f"adopt {pod_name}")
             await self._until_probe(pod, spec)
             phases = {name: sent_s + after for name, after in outcome.phases_s.items()}
             return self._activated(replica_set, pod, {"claimed": claimed_s, **phases}, "pool")
-        self._tasks.start(self._discard(pod, adopting), name=f"discard {pod_name}")
+        self._tasks.start(self._discard(pod), name=f"discard {pod_name}")
         if isinstance(outcome, Taken):
             facts = {"pod": pod_name, "because": outcome.why}
             log.warning("warm pod lost", extra={"f": facts})
@@ -196,18 +198,8 @@ class Claiming:
             else:
                 return
 
-    async def _discard(self, pod: Wire, adopting: asyncio.Task[None]) -> None:
-        """Delete a spent pod, wherever it is by now."""
-        await asyncio.wait([adopting])
-        for wire in self._everywhere(pod):
-            await self._delete(wire)
-        self.claims.on(core.PodLost(name_of(pod)))
-
-    def _everywhere(self, pod: Wire) -> list[Wire]:
-        found = [other for other in self.pods.list() if uid_of(other) == uid_of(pod)]
-        return found or [pod]
-
-    async def _delete(self, pod: Wire) -> None:
+    async def _discard(self, pod: Wire) -> None:
+        """Delete a spent pod; it stays reserved until it is gone."""
         try:
             await self._client.delete(
                 POD, namespace_of(pod), name_of(pod), uid=uid_of(pod), grace_period_s=0

@@ -1,0 +1,125 @@
+"""Binds pods that have no node: what kube-scheduler does on a cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+
+from hearth.api.errors import Conflict, NotFound
+from hearth.api.kinds import NODE, POD
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    condition_of,
+    is_deleting,
+    merge_conditions,
+    name_of,
+    spec_of,
+    status_of,
+)
+from hearth.api.pods import is_finished
+from hearth.capacity.core.choice import choose_node
+from hearth.client import Client
+from hearth.kit.clock import Clock
+from hearth.kit.tasks import Part
+from hearth.kit.times import rfc3339
+from hearth.runtime import Change, Informers, Result, WorkQueue, run_controller
+
+log = logging.getLogger(__name__)
+
+_BY_NODE = "node"
+
+
+class Placement:
+    """Gives each pod a node. Belongs to one event loop."""
+
+    def __init__(self, client: Client, informers: Informers, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._informers = informers
+        self._queue = WorkQueue()
+        self._nodes = informers.of(NODE, label_selector="")
+        self._pods = informers.of(POD, label_selector="")
+        self._pods.add_index(_BY_NODE, _node_of)
+        self._placed: defaultdict[str, dict[ObjectKey, Wire]] = defaultdict(dict)
+        self._unplaced: set[ObjectKey] = set()
+        self._pods.on_change(self._pod_changed)
+        self._nodes.on_change(self._node_changed)
+
+    def parts(self) -> list[Part]:
+        """What must run."""
+        return [Part("placement", self._run)]
+
+    async def _run(self) -> None:
+        await self._informers.wait_synced()
+        await run_controller("placement", self, self._queue, workers=4)
+
+    async def reconcile(self, key: ObjectKey) -> Result:
+        """Bind the pod, or say why it cannot be."""
+        pod = self._pods.get(key)
+        if pod is None or is_deleting(pod) or spec_of(pod).get("nodeName"):
+            self._unplaced.discard(key)
+            return Result()
+        node, why = choose_node(pod, self._nodes.list(), self._on_node())
+        if not node:
+            self._unplaced.add(key)
+            await self._say(key, pod, why)
+            return Result()
+        self._placed[node][key] = pod  # counts before the cache shows it
+        try:
+            target = {"target": {"kind": "Node", "name": node}}
+            await self._client.create(
+                POD, target, namespace=key.namespace, name=key.name, subresource="binding"
+            )
+        except (NotFound, Conflict) as error:
+            log.debug("not bound", extra={"f": {"pod": str(key), "because": str(error)}})
+        finally:
+            self._placed[node].pop(key, None)
+        self._unplaced.discard(key)
+        return Result()
+
+    def _on_node(self) -> dict[str, list[Wire]]:
+        found = {}
+        for node in self._nodes.list():
+            name = name_of(node)
+            pods = [p for p in self._pods.by_index(_BY_NODE, name) if not is_finished(p)]
+            found[name] = [*pods, *self._placed[name].values()]
+        return found
+
+    async def _say(self, key: ObjectKey, pod: Wire, why: str) -> None:
+        was = condition_of(pod, "PodScheduled") or {}
+        if was.get("message") == why:
+            return
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+        conditions = merge_conditions(
+            status_of(pod).get("conditions") or (),
+            [{**condition, "message": why}],
+            rfc3339(self._clock.now()),
+        )
+        try:
+            await self._client.patch(
+                POD, key.namespace, key.name, {"status": {"conditions": conditions}},
+                subresource="status",
+            )  # fmt: skip
+        except NotFound:
+            return
+
+    def _pod_changed(self, change: Change) -> None:
+        if change.new is not None and not spec_of(change.new).get("nodeName"):
+            self._queue.add(change.key)
+        elif change.new is None or is_finished(change.object):
+            self._retry()
+
+    def _node_changed(self, change: Change) -> None:
+        self._retry()
+        for pod in self._pods.by_index(_BY_NODE, ""):
+            name = (pod.get("metadata") or {}).get("name", "")
+            self._queue.add(change.key._replace(namespace=pod["metadata"]["namespace"], name=name))
+
+    def _retry(self) -> None:
+        for key in self._unplaced:
+            self._queue.add(key)
+
+
+def _node_of(pod: Wire) -> list[str]:
+    return [str(spec_of(pod).get("nodeName") or "")]
