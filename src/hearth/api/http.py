@@ -20,6 +20,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)  #: a repeated name keeps its last value
     headers: Mapping[str, str] = field(default_factory=dict)  #: names in lower case
     body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None  #: a package on its way in; ``body`` is empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,19 +7,20 @@ Kubernetes' ``--token-auth-file``.
 from __future__ import annotations
 
 import csv
-import hmac
+import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearth.api.errors import Unauthorized
+from hearth.api.errors import Forbidden, Unauthorized
 from hearth.api.http import Request
+from hearth.apiserver.core.paths import Target
 
 MASTERS = "system:masters"
-#: Paths anyone may read: health, version and the description of the API.
-_OPEN = ("/healthz", "/readyz", "/livez", "/version")
+#: Below these anyone may read: health, version and the description of the API.
+_OPEN = ("/healthz", "/readyz", "/livez", "/version", "/openapi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,44 +41,91 @@ USERS = {
 }
 
 
+class TokenFileError(Exception):
+    """The token file cannot be read; the message names the file and the line."""
+
+
 class Authenticator:
     """Knows users by their tokens."""
 
-    def __init__(self, tokens: Iterable[tuple[str, User]]) -> None:
-        self._users = dict(tokens)
+    def __init__(self, users: Mapping[str, User]) -> None:
+        """``users`` by token."""
+        # By digest, so that how long a look-up takes says nothing of a token.
+        self._users = {_digest(token): user for token, user in users.items()}
 
     def user_of(self, request: Request) -> User:
-        """The request's user.
+        """The request's user; anonymous for what anyone may read.
 
         Raises:
             Unauthorized: no token where one is needed, or an unknown one.
         """
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            for known, user in self._users.items():
-                if hmac.compare_digest(known, token.strip()):
-                    return user
-        elif request.path in _OPEN:
+            user = self._users.get(_digest(token.strip()))
+            if user is not None:
+                return user
+        elif request.method == "GET" and f"/{request.path.split('/')[1]}" in _OPEN:
             return ANONYMOUS
         raise Unauthorized("Unauthorized")
 
 
-def load_tokens(path: Path) -> dict[str, str]:
-    """Token by user name; the file is made with fresh tokens for :data:`USERS` when absent."""
-    if not path.exists():
-        lines = [
-            f'{secrets.token_urlsafe(32)},{user.name},{name},"{",".join(user.groups)}"\n'
-            for name, user in USERS.items()
-        ]
-        write_private(path, "".join(lines).encode())
-    with path.open(newline="") as file:
-        return {row[1]: row[0] for row in csv.reader(file) if row}
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
-def authenticator(tokens: dict[str, str]) -> Authenticator:
-    """An authenticator for the users in the token file."""
-    by_name = {user.name: user for user in USERS.values()}
-    return Authenticator((token, by_name[name]) for name, token in tokens.items())
+def authorize(user: User, verb: str, target: Target) -> None:
+    """Let the user do what it asks; raises ``Forbidden`` otherwise.
+
+    For now masters may do everything, and nobody else anything.
+    """
+    if MASTERS in user.groups:
+        return
+    kind = target.resource.kind
+    resource = f"{kind.plural}/{target.subresource}" if target.subresource else kind.plural
+    where = f' in the namespace "{target.namespace}"' if target.namespace else ""
+    raise Forbidden(
+        f'{kind} is forbidden: User "{user.name}" cannot {verb} resource "{resource}" in API group '
+        f'"{kind.group}"{where}',
+        details={"name": target.name, "group": kind.group, "kind": kind.plural},
+    )
+
+
+def load_users(path: Path) -> dict[str, User]:
+    """Users by token; tokens of :data:`USERS` that the file lacks are made and added to it.
+
+    Raises:
+        TokenFileError: the file cannot be read.
+    """
+    users = _read(path) if path.exists() else {}
+    known = {user.name for user in users.values()}
+    missing = {name: user for name, user in USERS.items() if user.name not in known}
+    if missing:
+        fresh = {secrets.token_urlsafe(32): user for user in missing.values()}
+        users |= fresh
+        lines = "".join(_line(token, user) for token, user in users.items())
+        write_private(path, lines.encode())
+    return users
+
+
+def _line(token: str, user: User) -> str:
+    return f'{token},{user.name},{user.name},"{",".join(sorted(user.groups))}"\n'
+
+
+def _read(path: Path) -> dict[str, User]:
+    users = {}
+    try:
+        with path.open(newline="") as file:
+            for number, row in enumerate(csv.reader(file), 1):
+                if row and len(row) < 3:
+                    raise TokenFileError(
+                        f"{path}, line {number}: {len(row)} columns, expected token,user,uid,groups"
+                    )
+                if row:
+                    groups = frozenset(row[3].split(",")) if len(row) > 3 else frozenset()
+                    users[row[0]] = User(row[1], groups)
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise TokenFileError(f"{path}: cannot be read: {error}") from error
+    return users
 
 
 def write_private(path: Path, content: bytes) -> None:

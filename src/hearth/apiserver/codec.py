@@ -14,7 +14,9 @@ import yaml
 
 from hearth.api.errors import ApiError, BadRequest, UnsupportedMediaType
 from hearth.api.http import Request, Response
-from hearth.api.meta import Wire
+from hearth.api.meta import TENANT_ANNOTATION, Wire, annotations_of, metadata
+from hearth.apiserver.protobuf import MEDIA_TYPE as PROTOBUF
+from hearth.apiserver.protobuf import decode_protobuf
 from hearth.store import Entry
 
 _START = b'{"metadata":{'
@@ -31,14 +33,28 @@ def encode_stored(wire: Wire) -> bytes:
 
 def render(entry: Entry, revision: int = 0) -> bytes:
     """The object as JSON, with its resourceVersion (or ``revision``: that of its removal)."""
-    version = str(revision or entry.modified).encode()
-    return b'{"metadata":{"resourceVersion":"' + version + b'",' + entry.value[len(_START) :]
+    return render_value(entry.value, revision or entry.modified)
+
+
+def render_value(value: bytes, revision: int) -> bytes:
+    """A stored value as JSON, with its resourceVersion; 0: it was never stored and has none."""
+    if not revision:
+        return value
+    version = str(revision).encode()
+    return b'{"metadata":{"resourceVersion":"' + version + b'",' + value[len(_START) :]
 
 
 def decode(entry: Entry, revision: int = 0) -> Wire:
     """The object as a dict, with its resourceVersion."""
     wire: Wire = msgspec.json.decode(render(entry, revision))
     return wire
+
+
+def render_with_tenant(tenant: str, entry: Entry, revision: int = 0) -> bytes:
+    """The object as JSON, annotated with its tenant."""
+    wire = decode(entry, revision)
+    annotations = {**annotations_of(wire), TENANT_ANNOTATION: tenant}
+    return msgspec.json.encode({**wire, "metadata": {**metadata(wire), "annotations": annotations}})
 
 
 class _Meta(msgspec.Struct):
@@ -58,13 +74,15 @@ def labels_in(entry: Entry) -> Mapping[str, str]:
 
 
 def parse_body(request: Request) -> Any:
-    """The body as JSON or YAML.
+    """The body as JSON, YAML or, for a few kinds, protobuf.
 
     Raises:
-        BadRequest: it is neither.
+        BadRequest: it is none of these.
         UnsupportedMediaType: it says that it is something else.
     """
     media = request.headers.get("content-type", "application/json").split(";")[0].strip()
+    if media == PROTOBUF:
+        return decode_protobuf(request.body)
     try:
         if media.endswith("yaml"):
             return yaml.safe_load(request.body)

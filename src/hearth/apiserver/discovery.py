@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from typing import Any
 
 import msgspec
 
 from hearth.api.errors import NotFound
+from hearth.api.http import Request, Response
 from hearth.api.meta import Wire
 from hearth.api.registry import Resource
 from hearth.api.resources import RESOURCES
 from hearth.api.schema import openapi_schemas
+from hearth.apiserver.core.patching import patch_types
 
 #: What clients may expect of us: the Kubernetes release whose API we follow.
 VERSION = {
@@ -35,13 +36,39 @@ _POD_SUBRESOURCES = (
 )
 
 
-def answer(path: str) -> Wire:
-    """The discovery document at a path below a tenant's root.
+#: What an aggregating client sends as ``Accept`` and gets as content type: all groups at once.
+_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+#: For documents whose address holds their hash: kubectl keeps them.
+_FOREVER = {"cache-control": "public, immutable", "expires": "Thu, 31 Dec 2099 23:59:59 GMT"}
 
-    Raises:
-        NotFound: there is none.
-    """
-    match path.strip("/").split("/"):
+
+class Discovery:
+    """Answers what kubectl asks first. The documents never change, so each is made once."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Response] = {}
+
+    def answer(self, path: str, request: Request) -> Response:
+        """The document at a path below a tenant's root; raises ``NotFound``."""
+        path = path.strip("/")
+        aggregated = path in ("api", "apis") and _wants_aggregated(request)
+        name = f"{path} aggregated" if aggregated else path
+        if name not in self._made:
+            wire = _aggregated(path) if aggregated else _document(path)
+            headers = {"content-type": _AGGREGATED if aggregated else "application/json"}
+            if path.startswith("openapi/v3/"):
+                headers |= _FOREVER
+            self._made[name] = Response(200, headers, msgspec.json.encode(wire))
+        return self._made[name]
+
+
+def _wants_aggregated(request: Request) -> bool:
+    accepted = request.headers.get("accept", "").replace(" ", "").split(",")
+    return any(set(_AGGREGATED.split(";")) <= set(one.split(";")) for one in accepted)
+
+
+def _document(path: str) -> Wire:
+    match path.split("/"):
         case ["version"]:
             return dict(VERSION)
         case ["api"]:
@@ -63,6 +90,57 @@ def answer(path: str) -> Wire:
         case ["openapi", "v3", "apis", group, version]:
             return openapi(group, version)
     raise NotFound("the server could not find the requested resource")
+
+
+def _aggregated(path: str) -> Wire:
+    """``/api`` or ``/apis`` with the resources of all their groups."""
+    groups: dict[str, dict[str, list[Wire]]] = {}
+    for resource in RESOURCES:
+        kind = resource.kind
+        if bool(kind.group) == (path == "apis"):
+            versions = groups.setdefault(kind.group, {})
+            versions.setdefault(kind.version, []).append(_aggregated_resource(resource))
+    items = [
+        {
+            "metadata": {"name": group, "creationTimestamp": None},
+            "versions": [
+                {"version": version, "resources": resources, "freshness": "Current"}
+                for version, resources in versions.items()
+            ],
+        }
+        for group, versions in groups.items()
+    ]
+    head = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2"}
+    return {**head, "metadata": {}, "items": items}
+
+
+def _aggregated_resource(resource: Resource) -> Wire:
+    main, *below = _entries(resource)
+    kind = resource.kind
+    found: Wire = {
+        "resource": kind.plural,
+        "responseKind": _response_kind(resource, main),
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": main["verbs"],
+    }
+    found |= {name: main[name] for name in ("shortNames", "categories") if name in main}
+    if below:
+        found["subresources"] = [
+            {
+                "subresource": entry["name"].split("/")[1],
+                "responseKind": _response_kind(resource, entry),
+                "verbs": entry["verbs"],
+            }
+            for entry in below
+        ]
+    return found
+
+
+def _response_kind(resource: Resource, entry: Wire) -> Wire:
+    kind = resource.kind
+    group, version = entry.get("group", kind.group), entry.get("version", kind.version)
+    return {"group": group, "version": version, "kind": entry["kind"]}
 
 
 def _groups() -> list[Wire]:
@@ -173,7 +251,7 @@ def _schema_name(resource: Resource) -> str:
 def _operation(action: str, gvk: Wire, resource: Resource, *parameters: str) -> Wire:
     ref = {"$ref": f"#/components/schemas/{_schema_name(resource)}"}
     content = {"application/json": {"schema": ref}}
-    found: dict[str, Any] = {
+    found: Wire = {
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": gvk,
         "parameters": [
@@ -183,15 +261,11 @@ def _operation(action: str, gvk: Wire, resource: Resource, *parameters: str) -> 
         "responses": {"200": {"description": "OK", "content": content}},
     }
     if action in ("post", "put", "patch"):
-        found["requestBody"] = {"content": content if action != "patch" else _PATCH_CONTENT}
+        patch = {media: {"schema": {"type": "object"}} for media in patch_types(resource)}
+        found["requestBody"] = {"content": content if action != "patch" else patch}
     return found
 
 
-_PATCH_CONTENT = {
-    f"application/{name}": {"schema": {"type": "object"}}
-    for name in ("apply-patch+yaml", "json-patch+json", "merge-patch+json",
-                 "strategic-merge-patch+json")
-}  # fmt: skip
 _WRITE = ("dryRun", "fieldManager", "fieldValidation")
 
 

@@ -20,7 +20,14 @@ from hearth.api.kinds import NAMESPACE
 from hearth.api.meta import ObjectKey, Wire, is_deleting, metadata, name_of, uid_of
 from hearth.api.registry import Resource
 from hearth.api.selectors import Selector
-from hearth.apiserver.codec import decode, encode_stored, labels_in, render
+from hearth.apiserver.codec import (
+    decode,
+    encode_stored,
+    labels_in,
+    render,
+    render_value,
+    render_with_tenant,
+)
 from hearth.apiserver.core.deletion import begin_deletion, is_finished
 from hearth.apiserver.core.lifecycle import Writer, parse_checked, prepare_create, prepare_update
 from hearth.apiserver.core.paths import ALL_TENANTS, Target
@@ -29,7 +36,10 @@ from hearth.store import Backend, Entry, KeyExists, Mismatch, Put, Remove, Store
 from hearth.store.core.keys import ROOT_PREFIX, object_key, parse_key, resource_prefix
 
 _TRIES_MAX = 10  #: attempts at a change that others keep overtaking
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  #: Kubernetes': no vowels, so no words
+_SUFFIX_LENGTH = 5
 
+#: Makes the object anew; one that keeps its resourceVersion is stored only at that version.
 Change = Callable[[Wire], Wire]
 
 
@@ -37,9 +47,16 @@ Change = Callable[[Wire], Wire]
 class Outcome:
     """What a write led to."""
 
+    value: bytes  #: as stored, without resourceVersion
+    revision: int  #: 0 when it was never stored (a dry run)
     wire: Wire
     warnings: list[str] = field(default_factory=list)
     created: bool = False
+
+    @property
+    def body(self) -> bytes:
+        """The object as JSON."""
+        return render_value(self.value, self.revision)
 
 
 class Objects:
@@ -54,27 +71,23 @@ class Objects:
         """The store."""
         return self._backend
 
-    async def get(self, target: Target) -> Wire:
+    async def get(self, target: Target) -> Entry:
         """One object; raises ``NotFound``."""
         entry = await self._backend.read(object_key(target.resource.kind, target.key))
         if entry is None:
             raise _not_found(target)
-        return decode(entry)
+        return entry
 
-    async def render_list(
+    async def find(
         self, target: Target, labels: Selector, fields: Selector
-    ) -> tuple[bytes, int]:
-        """The selected objects as the inside of a JSON array, and their revision."""
-        entries, revision = await self.entries(target)
-        chosen = [
-            self._rendered(key, entry, target)
-            for key, entry in entries
-            if self.selected(target.resource, entry, labels, fields)
-        ]
-        return b",".join(chosen), revision
+    ) -> tuple[list[tuple[str, Entry]], int]:
+        """The selected objects with their store keys, and the revision they belong to."""
+        entries, revision = await self._entries(target)
+        if labels or fields:
+            entries = [e for e in entries if selected(target.resource, e[1], labels, fields)]
+        return entries, revision
 
-    async def entries(self, target: Target) -> tuple[list[tuple[str, Entry]], int]:
-        """All stored objects of a resource, by key, and their revision."""
+    async def _entries(self, target: Target) -> tuple[list[tuple[str, Entry]], int]:
         kind = target.resource.kind
         if target.tenant != ALL_TENANTS:
             prefix = resource_prefix(kind, target.tenant, target.namespace)
@@ -83,40 +96,40 @@ class Objects:
         wanted = (kind.group, kind.plural)
         return [(key, entry) for key, entry in found if parse_key(key)[:2] == wanted], revision
 
-    def selected(
-        self, resource: Resource, entry: Entry, labels: Selector, fields: Selector
-    ) -> bool:
-        """Whether the selectors match a stored object."""
-        if labels and not labels.matches(labels_in(entry)):
-            return False
-        return not fields or fields.matches(resource.fields(decode(entry)))
-
-    def _rendered(self, key: str, entry: Entry, target: Target) -> bytes:
-        if target.tenant != ALL_TENANTS:
-            return render(entry)
-        return render_with_tenant(key, entry)
-
     async def create(
         self, target: Target, wire: Any, by: Writer, *, dry_run: bool = False
     ) -> Outcome:
-        """Store a new object."""
+        """Store a new object; a generated name that is taken is generated again."""
+        warnings = parse_checked(target.resource, wire, by.strictness)
+        for _ in range(_TRIES_MAX):
+            placed = _placed(wire, target)
+            try:
+                outcome = await self._create(target, placed, by, dry_run=dry_run)
+            except AlreadyExists:
+                if name_of(wire):
+                    raise
+                continue
+            outcome.warnings = warnings
+            return outcome
+        raise _exists(target.resource, name_of(placed))
+
+    async def _create(self, target: Target, wire: Wire, by: Writer, *, dry_run: bool) -> Outcome:
         resource = target.resource
-        warnings = parse_checked(resource, wire, by.strictness)
-        wire = _placed(wire, target)
         if resource.kind.namespaced:
-            await self._check_namespace(target.tenant, wire["metadata"]["namespace"])
+            self._check_namespace(target.tenant, wire["metadata"]["namespace"])
         new = prepare_create(resource, wire, str(uuid.uuid4()), by)
-        key = ObjectKey(target.tenant, metadata(new).get("namespace") or "", name_of(new))
-        store_key = object_key(resource.kind, key)
+        value, name = encode_stored(new), name_of(new)
+        namespace = metadata(new).get("namespace") or ""
+        store_key = object_key(resource.kind, ObjectKey(target.tenant, namespace, name))
         if dry_run:
             if self._backend.get(store_key) is not None:
-                raise _exists(resource, key)
-            return Outcome(new, warnings, created=True)
+                raise _exists(resource, name)
+            return Outcome(value, 0, new, created=True)
         try:
-            revision = await self._write(Put(store_key, encode_stored(new), expect=0))
+            revision = await self._write(Put(store_key, value, expect=0))
         except KeyExists as error:
-            raise _exists(resource, key) from error
-        return Outcome(_at(new, revision), warnings, created=True)
+            raise _exists(resource, name) from error
+        return Outcome(value, revision, new, created=True)
 
     async def update(
         self, target: Target, wire: Any, by: Writer, *, dry_run: bool = False
@@ -136,23 +149,21 @@ class Objects:
     async def change(
         self, target: Target, change: Change, by: Writer, *, dry_run: bool = False
     ) -> Outcome:
-        """Store what ``change`` makes of the object; tried again when someone else was first.
-
-        A changed object that names a resourceVersion is stored only at that version.
-        """
+        """Store what ``change`` makes of the object; tried again when someone else was first."""
         store_key = object_key(target.resource.kind, target.key)
         for _ in range(_TRIES_MAX):
-            entry = self._backend.get(store_key)
-            if entry is None:
-                raise _not_found(target)
+            entry = self._newest(target, store_key)
             old = decode(entry)
             changed = change(old)
             pinned = _check_version(target, old, changed)
-            _check_uid(target, old, changed)
+            _check_identity(old, changed)
             old = _without_version(old)
             new = prepare_update(target.resource, old, changed, by, target.subresource)
-            if new == old or dry_run:
-                return Outcome(_at(new, entry.modified))
+            if dry_run:
+                return Outcome(encode_stored(new), entry.modified, new)
+            if new == old:
+                await self._backend.read(store_key)  # what we say is there must be durable
+                return Outcome(entry.value, entry.modified, old)
             try:
                 return await self._store(target, store_key, new, entry.modified)
             except Mismatch as error:
@@ -161,50 +172,67 @@ class Objects:
         raise _conflict(target)
 
     async def _store(self, target: Target, store_key: str, new: Wire, expect: int) -> Outcome:
+        value = encode_stored(new)
         if is_finished(target.resource, new):
             revision = await self._write(Remove(store_key, expect))
         else:
-            revision = await self._write(Put(store_key, encode_stored(new), expect))
-        return Outcome(_at(new, revision))
+            revision = await self._write(Put(store_key, value, expect))
+        return Outcome(value, revision, new)
 
-    async def delete(self, target: Target, options: Wire) -> Wire:
-        """Begin the object's end; returns its last state, or how it is going."""
+    async def delete(self, target: Target, options: Wire) -> Outcome:
+        """Begin the object's end; the outcome is its last state, or how it is going."""
         store_key = object_key(target.resource.kind, target.key)
         for _ in range(_TRIES_MAX):
-            entry = self._backend.get(store_key)
-            if entry is None:
-                raise _not_found(target)
-            old = decode(entry)
-            _check_preconditions(target, old, options)
+            entry = self._newest(target, store_key)
+            wire = decode(entry)
+            _check_preconditions(wire, options)
             if options.get("dryRun"):
-                return old
-            old = _without_version(old)
+                return Outcome(entry.value, entry.modified, wire)
+            old = _without_version(wire)
             going = begin_deletion(target.resource, old, options, self._clock.now())
             try:
                 if going is None:
-                    return _at(old, await self._write(Remove(store_key, entry.modified)))
+                    revision = await self._write(Remove(store_key, entry.modified))
+                    return Outcome(entry.value, revision, old)
                 if going == old:
-                    return _at(old, entry.modified)
-                put = Put(store_key, encode_stored(going), entry.modified)
-                return _at(going, await self._write(put))
+                    return Outcome(entry.value, entry.modified, old)
+                value = encode_stored(going)
+                revision = await self._write(Put(store_key, value, entry.modified))
+                return Outcome(value, revision, going)
             except Mismatch:
                 continue
         raise _conflict(target)
 
-    async def move(self, target: Target, moved: Wire, old: Wire) -> Wire:
-        """Store ``moved`` under its own namespace in place of ``old``, in one transaction."""
+    async def move(self, target: Target, change: Change) -> Outcome:
+        """Store what ``change`` makes of the object in the namespace it names, in one transaction.
+
+        The object is gone from its old namespace at the moment it appears in the new one.
+        """
         kind = target.resource.kind
-        namespace = metadata(moved)["namespace"]
-        await self._check_namespace(target.tenant, namespace)
         old_key = object_key(kind, target.key)
-        new_key = object_key(kind, target.key._replace(namespace=namespace))
-        version = int(metadata(old)["resourceVersion"])
-        put = Put(new_key, encode_stored(moved), None if new_key == old_key else 0)
-        ops = [put] if new_key == old_key else [Remove(old_key, version), put]
-        try:
-            return _at(moved, await self._write(*ops))
-        except (KeyExists, Mismatch) as error:
-            raise _conflict(target) from error
+        for _ in range(_TRIES_MAX):
+            entry = self._newest(target, old_key)
+            moved = change(decode(entry))
+            namespace = metadata(moved)["namespace"]
+            self._check_namespace(target.tenant, namespace)
+            new_key = object_key(kind, target.key._replace(namespace=namespace))
+            value = encode_stored(moved)
+            ops: list[Put | Remove] = [Put(new_key, value, entry.modified)]
+            if new_key != old_key:
+                ops = [Remove(old_key, entry.modified), Put(new_key, value, expect=0)]
+            try:
+                return Outcome(value, await self._write(*ops), moved)
+            except KeyExists as error:
+                raise _exists(target.resource, target.name) from error
+            except Mismatch:
+                continue
+        raise _conflict(target)
+
+    def _newest(self, target: Target, store_key: str) -> Entry:
+        entry = self._backend.get(store_key)
+        if entry is None:
+            raise _not_found(target)
+        return entry
 
     async def _write(self, *ops: Put | Remove) -> int:
         try:
@@ -213,7 +241,7 @@ class Objects:
             raise ServiceUnavailable(str(error)) from error
         return events[-1].revision
 
-    async def _check_namespace(self, tenant: str, namespace: str) -> None:
+    def _check_namespace(self, tenant: str, namespace: str) -> None:
         entry = self._backend.get(object_key(NAMESPACE, ObjectKey(tenant, "", namespace)))
         if entry is None:
             raise NotFound(
@@ -227,16 +255,18 @@ class Objects:
             )
 
 
-def render_with_tenant(key: str, entry: Entry, revision: int = 0) -> bytes:
-    """The object as JSON, annotated with its tenant."""
-    import msgspec
+def selected(resource: Resource, entry: Entry, labels: Selector, fields: Selector) -> bool:
+    """Whether the selectors match a stored object."""
+    if labels and not labels.matches(labels_in(entry)):
+        return False
+    return not fields or fields.matches(resource.fields(decode(entry)))
 
-    from hearth.api.meta import TENANT_ANNOTATION
 
-    wire = decode(entry, revision)
-    annotations = {**(metadata(wire).get("annotations") or {})}
-    annotations[TENANT_ANNOTATION] = parse_key(key)[2].tenant
-    return msgspec.json.encode({**wire, "metadata": {**metadata(wire), "annotations": annotations}})
+def rendered(target: Target, key: str, entry: Entry, revision: int = 0) -> bytes:
+    """A stored object as JSON; one that was asked for across tenants names its own."""
+    if target.tenant == ALL_TENANTS:
+        return render_with_tenant(parse_key(key)[2].tenant, entry, revision)
+    return render(entry, revision)
 
 
 def _placed(wire: Wire, target: Target) -> Wire:
@@ -252,15 +282,12 @@ def _placed(wire: Wire, target: Target) -> Wire:
         meta["namespace"] = target.namespace
     else:
         meta.pop("namespace", None)
-    if not meta.get("name") and meta.get("generateName"):
-        meta["name"] = meta["generateName"] + secrets.token_hex(3)[:5]
     if not meta.get("name") and target.name:
         meta["name"] = target.name
+    if not meta.get("name") and meta.get("generateName"):
+        suffix = (secrets.choice(_SUFFIX_ALPHABET) for _ in range(_SUFFIX_LENGTH))
+        meta["name"] = meta["generateName"] + "".join(suffix)
     return {**wire, "metadata": meta}
-
-
-def _at(wire: Wire, revision: int) -> Wire:
-    return {**wire, "metadata": {**metadata(wire), "resourceVersion": str(revision)}}
 
 
 def _without_version(wire: Wire) -> Wire:
@@ -279,7 +306,11 @@ def _check_version(target: Target, old: Wire, changed: Wire) -> bool:
     return changed is not old
 
 
-def _check_uid(target: Target, old: Wire, changed: Wire) -> None:
+def _check_identity(old: Wire, changed: Wire) -> None:
+    for field_name in ("name", "namespace"):
+        have, wanted = metadata(old).get(field_name), metadata(changed).get(field_name)
+        if wanted != have:
+            raise BadRequest(f"metadata.{field_name} is {have}, it cannot become {wanted}")
     wanted = uid_of(changed)
     if wanted and wanted != uid_of(old):
         raise Conflict(
@@ -287,7 +318,7 @@ def _check_uid(target: Target, old: Wire, changed: Wire) -> None:
         )
 
 
-def _check_preconditions(target: Target, old: Wire, options: Wire) -> None:
+def _check_preconditions(old: Wire, options: Wire) -> None:
     wanted = options.get("preconditions") or {}
     for field_name in ("uid", "resourceVersion"):
         have = metadata(old).get(field_name)
@@ -304,10 +335,10 @@ def _not_found(target: Target) -> NotFound:
     return NotFound(f'{kind} "{target.name}" not found', details=details)
 
 
-def _exists(resource: Resource, key: ObjectKey) -> AlreadyExists:
+def _exists(resource: Resource, name: str) -> AlreadyExists:
     kind = resource.kind
-    details = {"name": key.name, "group": kind.group, "kind": kind.plural}
-    return AlreadyExists(f'{kind} "{key.name}" already exists', details=details)
+    details = {"name": name, "group": kind.group, "kind": kind.plural}
+    return AlreadyExists(f'{kind} "{name}" already exists', details=details)
 
 
 def _conflict(target: Target) -> Conflict:

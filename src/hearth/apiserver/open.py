@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearth.apiserver.auth import authenticator, load_tokens
+from hearth.apiserver.auth import USERS, Authenticator, load_users
 from hearth.apiserver.bootstrap import bootstrap
 from hearth.apiserver.gc import GarbageCollector
 from hearth.apiserver.logs import NodeLogs
@@ -40,30 +40,38 @@ async def open_apiserver(state: Path, host: str, port: int) -> AsyncIterator[Run
 
     Raises:
         StoreUnavailable: the state is in use, unreadable or of a newer version.
+        PkiError, TokenFileError: a file in it cannot be used.
         ListenError: the port is in use.
     """
     prepare_state(state)
     backend = open_store(state / "hearth.db")
     try:
         sock = listen(host, port)
-        pki = open_pki(state / "pki")
-        tokens = load_tokens(state / "tokens.csv")
+        called = _called(host)
+        pki = open_pki(state / "pki", called)
+        users = load_users(state / "tokens.csv")
+        tokens = {user.name: token for token, user in users.items()}
         clock = SystemClock()
         objects = Objects(backend, clock)
         packages = Packages(state / "packages")
-        handler = ApiServer(objects, authenticator(tokens), packages, NodeLogs(backend), clock)
+        handler = ApiServer(objects, Authenticator(users), packages, NodeLogs(backend), clock)
         await bootstrap(Client(handler, token=tokens["admin"], field_manager="bootstrap"), pki)
-        url = f"https://{host}:{sock.getsockname()[1]}"
-        for user, token in tokens.items():
-            name = user.removeprefix("hearth:")
-            file = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
-            write_kubeconfig(state / file, url, pki, name, token)
+        name = f"[{called}]" if ":" in called else called
+        url = f"https://{name}:{sock.getsockname()[1]}"
+        for short, user in USERS.items():
+            file = "kubeconfig" if short == "admin" else f"{short}.kubeconfig"
+            write_kubeconfig(state / file, url, pki, short, tokens[user.name])
         collector = GarbageCollector(objects, clock)
         async with serve(handler, sock, pki.server_context()):
             parts = (Part("garbage collector", collector.run),)
             yield RunningApiServer(handler, url, state / "kubeconfig", tokens, parts)
     finally:
         await backend.close()
+
+
+def _called(host: str) -> str:
+    """By what clients on this machine call a server that listens on ``host``."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
 
 
 def prepare_state(state: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -38,39 +39,81 @@ class Pki:
         return context
 
 
-def open_pki(folder: Path) -> Pki:
-    """Read the certificates, or make those that are absent or about to end."""
+class PkiError(Exception):
+    """A certificate or key is there but cannot be used; the message names the file."""
+
+
+def open_pki(folder: Path, host: str = "localhost") -> Pki:
+    """Read the certificates, or make those that are absent, for another host or about to end.
+
+    Args:
+        folder: where they are kept.
+        host: a name or address by which clients call the server, beside the usual ones.
+
+    Raises:
+        PkiError: the authority's certificate or key cannot be used.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     ca_key, ca = _authority(folder)
     pki = Pki(folder / "ca.crt", folder / "server.crt", folder / "server.key")
-    if not _is_good(pki.certificate):
+    names = _names(host)
+    if not _serves(pki, ca, names):
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _certificate("hearth", key, ca_key, ca.subject, _SERVER_DAYS, _names())
+        certificate = _certificate("hearth", key, ca_key, ca.subject, _SERVER_DAYS, names)
         write_private(pki.key, _pem(key))
         write_private(pki.certificate, certificate.public_bytes(serialization.Encoding.PEM))
     return pki
 
 
+def _serves(pki: Pki, ca: x509.Certificate, names: list[x509.GeneralName]) -> bool:
+    """Whether the server's certificate can go on being used."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pki.certificate.read_bytes())
+        key = serialization.load_pem_private_key(pki.key.read_bytes(), None)
+        certificate.verify_directly_issued_by(ca)
+        own = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False  # whatever it is, a new one costs nothing
+    return (
+        certificate.public_key() == key.public_key()
+        and set(names) <= set(own)
+        and not _ends_soon(certificate)
+    )
+
+
 def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key_file, file = folder / "ca.key", folder / "ca.crt"
-    if _is_good(file) and key_file.exists():
-        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
-        return key, x509.load_pem_x509_certificate(file.read_bytes())
+    if file.exists() and key_file.exists():
+        key, certificate = _read_authority(key_file, file)
+        if not _ends_soon(certificate):
+            return key, certificate
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hearth-ca")])
     certificate = _certificate("hearth-ca", key, key, subject, _CA_DAYS, None)
     write_private(key_file, _pem(key))
     write_private(file, certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "server.crt").unlink(missing_ok=True)  # signed by the one before
     return key, certificate
 
 
-def _is_good(file: Path) -> bool:
-    if not file.exists():
-        return False
-    certificate = x509.load_pem_x509_certificate(file.read_bytes())
-    return certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(days=_RENEW_DAYS)
+def _read_authority(
+    key_file: Path, file: Path
+) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
+    at = file
+    try:
+        certificate = x509.load_pem_x509_certificate(file.read_bytes())
+        at = key_file
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise PkiError(f"{at}: cannot be read: {error}; remove it to begin anew") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or (
+        key.public_key() != certificate.public_key()
+    ):
+        raise PkiError(f"{key_file}: is not the key of {file}; remove both to begin anew")
+    return key, certificate
+
+
+def _ends_soon(certificate: x509.Certificate) -> bool:
+    return certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=_RENEW_DAYS)
 
 
 def _certificate(
@@ -105,12 +148,16 @@ def _certificate(
     return builder.sign(signer, hashes.SHA256())
 
 
-def _names() -> list[x509.GeneralName]:
-    dns = ["localhost", socket.gethostname(), "kubernetes.default.svc", "*.hearth-system.svc"]
-    addresses = ["127.0.0.1", "::1"]
+def _names(host: str) -> list[x509.GeneralName]:
+    dns = {"localhost", socket.gethostname(), "kubernetes.default.svc", "*.hearth-system.svc"}
+    addresses = {"127.0.0.1", "::1"}
+    try:
+        addresses.add(str(ipaddress.ip_address(host)))
+    except ValueError:
+        dns.add(host)
     return [
-        *(x509.DNSName(name) for name in dns),
-        *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses),
+        *(x509.DNSName(name) for name in sorted(dns)),
+        *(x509.IPAddress(ipaddress.ip_address(address)) for address in sorted(addresses)),
     ]
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import operator
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from aiohttp import web
 
@@ -15,6 +19,8 @@ from hearth.api.http import Handler, Request, Response
 from hearth.apiserver.codec import error_response
 from hearth.apiserver.packages import PACKAGE_MAX_BYTES
 
+_BACKLOG = 1024  #: connections that may wait to be taken
+_LISTENING = "0A"  #: TCP_LISTEN in /proc/net/tcp
 OBJECT_MAX_BYTES = 3 * 2**20  #: Kubernetes' limit on a request
 
 
@@ -33,11 +39,33 @@ def listen(host: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-        sock.listen(1024)
+        sock.listen(_BACKLOG)
     except OSError as error:
         sock.close()
-        raise ListenError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        why = f"cannot listen on {host}:{port}: {error.strerror}"
+        raise ListenError(why + _by_whom(port, error)) from error
     return sock
+
+
+def _by_whom(port: int, error: OSError) -> str:
+    holder = port_holder(port) if error.errno == errno.EADDRINUSE else None
+    return f" (by process {holder})" if holder else ""
+
+
+def port_holder(port: int) -> str | None:
+    """``PID NAME`` of the process that listens on a TCP port, as far as we may see it."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                local, state, inode = operator.itemgetter(1, 3, 9)(line.split())
+                if state == _LISTENING and int(local.rsplit(":", 1)[1], 16) == port:
+                    inodes.add(f"socket:[{inode}]")
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if any(os.readlink(fd) in inodes for fd in (process / "fd").iterdir()):
+                return f"{process.name} {(process / 'comm').read_text().strip()}"
+    return None
 
 
 @contextlib.asynccontextmanager
@@ -60,11 +88,12 @@ async def serve(
 
 
 async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResponse:
-    limit = PACKAGE_MAX_BYTES if "/packages/" in incoming.path else OBJECT_MAX_BYTES
+    is_package = incoming.method == "PUT" and "/packages/" in incoming.path
+    limit = PACKAGE_MAX_BYTES if is_package else OBJECT_MAX_BYTES
     if (incoming.content_length or 0) > limit:
         said = f"the body has {incoming.content_length} bytes, at most {limit} are taken"
         return _whole(error_response(TooLarge(said)))
-    body = await _read(incoming, limit)
+    body = b"" if is_package else await _read(incoming, limit)
     if body is None:
         return _whole(error_response(TooLarge(f"the body has more than {limit} bytes")))
     response = await handler(
@@ -74,6 +103,7 @@ async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResp
             query=dict(incoming.query),
             headers={name.lower(): value for name, value in incoming.headers.items()},
             body=body,
+            stream=incoming.content.iter_any() if is_package else None,
         )
     )
     if response.stream is None:

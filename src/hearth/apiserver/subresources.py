@@ -18,11 +18,11 @@ from hearth.api.meta import (
     status_of,
 )
 from hearth.apiserver.core.lifecycle import Writer
-from hearth.apiserver.core.paths import NOT_FOUND, Target
-from hearth.apiserver.objects import Objects
+from hearth.apiserver.core.paths import Target
+from hearth.apiserver.objects import Objects, Outcome
 
 
-def scale_of(target: Target, wire: Wire) -> Wire:
+def scale_of(wire: Wire) -> Wire:
     """The ``autoscaling/v1`` Scale of an object."""
     spec, status = spec_of(wire), status_of(wire)
     selector = (spec.get("selector") or {}).get("matchLabels") or {}
@@ -44,7 +44,7 @@ def scale_of(target: Target, wire: Wire) -> Wire:
 
 
 def with_scale(wire: Wire, scale: Any) -> Wire:
-    """The object with the replicas that a Scale asks for.
+    """The object with the replicas that a Scale asks for, at the version that it names if any.
 
     Raises:
         BadRequest: it has no number of replicas.
@@ -58,14 +58,15 @@ def with_scale(wire: Wire, scale: Any) -> Wire:
     return {**wanted, "metadata": {**meta, **({"resourceVersion": version} if version else {})}}
 
 
-async def bind(objects: Objects, target: Target, binding: Any, by: Writer) -> Wire:
+async def bind(objects: Objects, target: Target, binding: Any, by: Writer) -> None:
     """Put a pod on the node that a Binding names.
 
     Raises:
         Conflict: it is on one already.
     """
-    node = ((binding or {}).get("target") or {}).get("name")
-    if not node:
+    about = binding.get("target") if isinstance(binding, dict) else None
+    node = about.get("name") if isinstance(about, dict) else None
+    if not isinstance(node, str) or not node:
         raise BadRequest(f"pods/binding of {target.key}: target.name is empty, expected a node")
 
     def change(pod: Wire) -> Wire:
@@ -76,14 +77,14 @@ async def bind(objects: Objects, target: Target, binding: Any, by: Writer) -> Wi
         ]
         scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": by.at}
         status = {**status_of(pod), "conditions": [*conditions, scheduled]}
+        if is_deleting(pod):
+            raise Conflict(f"pod {target.key}: is being deleted, cannot be put on node {node}")
         return {**pod, "spec": {**spec_of(pod), "nodeName": node}, "status": status}
 
-    plain = Target(target.tenant, target.resource, target.namespace, target.name, "binding")
-    await objects.change(plain, change, by)
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+    await objects.change(target, change, by)
 
 
-async def adopt(objects: Objects, target: Target, wanted: Any, by: Writer) -> Wire:
+async def adopt(objects: Objects, target: Target, wanted: Any, by: Writer) -> Outcome:
     """Move a warm pod into the namespace of the revision that claimed it.
 
     The body's metadata gives the namespace, the labels and owners (which replace the pod's) and
@@ -96,26 +97,29 @@ async def adopt(objects: Objects, target: Target, wanted: Any, by: Writer) -> Wi
     namespace = meta.get("namespace")
     if not namespace or target.resource.kind != POD:
         raise BadRequest(f"pods/adopt of {target.key}: metadata.namespace is empty")
+
+    def moved(pod: Wire) -> Wire:
+        _check_warm(target, pod)
+        changed = {
+            **metadata(pod),
+            "namespace": namespace,
+            "labels": dict(labels_of(wanted)),
+            "annotations": {**annotations_of(pod), **annotations_of(wanted)},
+            "ownerReferences": meta.get("ownerReferences") or [],
+        }
+        return note_update(pod, {**pod, "metadata": changed}, by.manager, by.at)
+
     try:
-        pod = await objects.get(target)
+        return await objects.move(target, moved)
     except NotFound as error:
-        raise Conflict(f"pod {target.key}: is gone or has been adopted already") from error
+        if error.details and error.details.get("kind") == POD.plural:
+            said = f"pod {target.key}: is gone or has been adopted already"
+            raise Conflict(said) from error
+        raise
+
+
+def _check_warm(target: Target, pod: Wire) -> None:
     owner = controller_of(pod) or {}
     if is_deleting(pod) or owner.get("kind") != POD_POOL.kind:
         state = "is going" if is_deleting(pod) else f"belongs to {owner.get('kind') or 'nobody'}"
         raise Conflict(f"pod {target.key}: {state}, expected a warm pod of a PodPool")
-    moved_meta = {
-        **metadata(pod),
-        "namespace": namespace,
-        "labels": dict(labels_of(wanted)),
-        "annotations": {**annotations_of(pod), **annotations_of(wanted)},
-        "ownerReferences": meta.get("ownerReferences") or [],
-    }
-    moved = note_update(pod, {**pod, "metadata": moved_meta}, by.manager, by.at)
-    return await objects.move(target, moved, pod)
-
-
-def require_subresource(target: Target) -> None:
-    """Raises ``NotFound`` for a subresource that the kind does not have."""
-    if target.subresource not in ("", *target.resource.subresources):
-        raise NotFound(NOT_FOUND)

@@ -13,14 +13,15 @@ from hearth.api.errors import Gone
 from hearth.api.meta import Wire
 from hearth.api.selectors import Selector
 from hearth.api.tables import make_table
-from hearth.apiserver.codec import decode, render
+from hearth.apiserver.codec import decode
 from hearth.apiserver.core.paths import ALL_TENANTS, Target
-from hearth.apiserver.objects import Objects, render_with_tenant
+from hearth.apiserver.objects import Objects, rendered, selected
 from hearth.kit.clock import Clock
 from hearth.store import Compacted, Entry, Event
 from hearth.store.core.keys import ROOT_PREFIX, parse_key, resource_prefix
 
 BOOKMARK_INTERVAL_S = 60.0  #: so that a quiet watch does not fall out of the kept history
+_INITIAL_BATCH = 100  #: objects sent in one piece at the start
 TIMEOUT_MAX_S = 3600.0  #: a watch ends after this long at the latest; clients go on from there
 
 
@@ -30,11 +31,12 @@ class WatchOptions:
 
     labels: Selector
     fields: Selector
-    resource_version: str  #: empty or ``0``: begin with what is there
+    resource_version: str  #: empty or ``0``: from now, after what is there
     timeout_s: float
     bookmarks: bool
     table: str | None  #: includeObject when the client wants tables, else None
-    send_initial: bool = False  #: begin with what is there and a bookmark (sendInitialEvents)
+    #: sendInitialEvents: begin with what is there, and a bookmark after it; False: with neither
+    send_initial: bool | None = None
 
 
 class Watching:
@@ -46,15 +48,18 @@ class Watching:
 
     async def stream(self, target: Target, options: WatchOptions) -> AsyncIterator[bytes]:
         """Lines of JSON watch events until the timeout."""
-        sender = _Sender(self._objects, target, options)
+        sender = _Sender(target, options)
         deadline = asyncio.get_running_loop().time() + min(options.timeout_s, TIMEOUT_MAX_S)
         try:
             after = int(options.resource_version or 0)
-            if not after or options.send_initial:
-                entries, after = await self._objects.entries(target)
-                for key, entry in entries:
-                    if sender.selects(entry):
-                        yield sender.line("ADDED", key, entry, self._clock.now())
+            if not after and options.send_initial is False:
+                after = self._objects.backend.revision
+            elif not after or options.send_initial:
+                entries, after = await self._objects.find(target, options.labels, options.fields)
+                now = self._clock.now()
+                for first in range(0, len(entries), _INITIAL_BATCH):
+                    batch = entries[first : first + _INITIAL_BATCH]
+                    yield b"".join(sender.line("ADDED", *each, now) for each in batch)
                 if options.send_initial:
                     yield sender.bookmark(after, initial_end=True)
             async for line in self._follow(sender, target, after, deadline):
@@ -70,15 +75,18 @@ class Watching:
         prefix = prefix or resource_prefix(kind, target.tenant, target.namespace)
         loop = asyncio.get_running_loop()
         watch = self._objects.backend.watch(prefix, after)
+        bookmark_at = min(loop.time() + BOOKMARK_INTERVAL_S, deadline)
         try:
-            while (left := deadline - loop.time()) > 0:
-                events = await watch.next(min(left, BOOKMARK_INTERVAL_S))
+            while (now := loop.time()) < deadline:
+                events = await watch.next(max(0.0, bookmark_at - now))
                 if events is None:
                     return
                 if lines := b"".join(sender.lines(events, self._clock.now())):
                     yield lines
-                elif not events and sender.options.bookmarks:
-                    yield sender.bookmark(watch.revision)
+                if loop.time() >= bookmark_at:
+                    bookmark_at = min(loop.time() + BOOKMARK_INTERVAL_S, deadline)
+                    if sender.options.bookmarks:
+                        yield sender.bookmark(watch.revision)
         finally:
             watch.close()
 
@@ -86,8 +94,7 @@ class Watching:
 class _Sender:
     """Turns store events into watch events for one client."""
 
-    def __init__(self, objects: Objects, target: Target, options: WatchOptions) -> None:
-        self._objects = objects
+    def __init__(self, target: Target, options: WatchOptions) -> None:
         self._target = target
         self.options = options
         self._wanted = (target.resource.kind.group, target.resource.kind.plural)
@@ -99,8 +106,7 @@ class _Sender:
         options = self.options
         if not options.labels and not options.fields:
             return True
-        resource = self._target.resource
-        return self._objects.selected(resource, entry, options.labels, options.fields)
+        return selected(self._target.resource, entry, options.labels, options.fields)
 
     def lines(self, events: list[Event], now: datetime) -> list[bytes]:
         """The watch events of store events: an object may also enter or leave the selection."""
@@ -123,10 +129,8 @@ class _Sender:
             items = [decode(entry, revision)]
             table = make_table(self._target.resource, items, rv, now, include=self.options.table)
             body = msgspec.json.encode(table)
-        elif self._target.tenant == ALL_TENANTS:
-            body = render_with_tenant(key, entry, revision)
         else:
-            body = render(entry, revision)
+            body = rendered(self._target, key, entry, revision)
         return b'{"type":"' + kind.encode() + b'","object":' + body + b"}\n"
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:

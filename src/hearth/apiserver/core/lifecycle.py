@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hearth.api.errors import BadRequest, FieldError, invalid
-from hearth.api.kinds import POD
+from hearth.api.kinds import NODE, POD
 from hearth.api.managed_fields import note_update
 from hearth.api.meta import Wire, metadata, name_of, spec_of
 from hearth.api.names import CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION
@@ -52,10 +52,25 @@ def parse_checked(resource: Resource, wire: Any, strictness: str) -> list[str]:
     """
     if not isinstance(wire, dict):
         raise BadRequest(f"the body is not an object, expected a {resource.kind.kind}")
+    check_kind(resource, wire)
+    return check_fields(resource, wire, strictness, name_of(wire))
+
+
+def check_kind(resource: Resource, wire: Wire) -> None:
+    """Raises ``BadRequest`` for an object of another kind; one that does not say it is told."""
     for field, want in (("apiVersion", resource.kind.api_version), ("kind", resource.kind.kind)):
         have = wire.setdefault(field, want)
         if have != want:
             raise BadRequest(f"the object has {field} {have!r}, the path expects {want!r}")
+
+
+def check_fields(resource: Resource, wire: Wire, strictness: str, name: str) -> list[str]:
+    """Compare the fields of an object, or of a merge patch to one, with its kind's.
+
+    Raises:
+        BadRequest: an unknown field and ``Strict``.
+        Invalid: a field of the wrong type.
+    """
     errors, unknown = check(wire, resource.view)
     if unknown and strictness == "Strict":
         said = ", ".join(f'unknown field "{path}"' for path in unknown)
@@ -64,7 +79,7 @@ def parse_checked(resource: Resource, wire: Any, strictness: str) -> list[str]:
             f"{resource.kind.kind}: strict decoding error: {said}"
         )
     if errors:
-        raise invalid(resource.kind.kind, resource.kind.group, name_of(wire), errors)
+        raise invalid(resource.kind.kind, resource.kind.group, name, errors)
     return [f'unknown field "{path}"' for path in unknown] if strictness == "Warn" else []
 
 
@@ -72,12 +87,15 @@ def prepare_create(resource: Resource, wire: Wire, uid: str, by: Writer) -> Wire
     """The object as it is to be stored.
 
     Raises:
+        BadRequest: it has a resourceVersion.
         Invalid: names the fields at fault.
     """
+    if metadata(wire).get("resourceVersion"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
     meta = {k: v for k, v in metadata(wire).items() if k not in (*_SERVERS, "resourceVersion")}
     meta |= {"uid": uid, "creationTimestamp": by.at, "generation": 1}
     new = {**wire, "metadata": _signed(resource, meta, by, created=True)}
-    if "status" in resource.subresources and resource.kind.group:
+    if "status" in resource.subresources and resource.kind != NODE:  # as its agent says it
         new.pop("status", None)
     new = resource.default(new)
     _validate(resource, new, None)
@@ -122,7 +140,7 @@ def _merged_parts(resource: Resource, old: Wire, wire: Wire, subresource: str) -
         if own is not None:
             changed["metadata"] = {**metadata(changed), "managedFields": own}
         return changed
-    if "status" not in resource.subresources:
+    if subresource or "status" not in resource.subresources:
         return wire
     changed = {k: v for k, v in wire.items() if k != "status"}
     return {**changed, "status": old["status"]} if "status" in old else changed

@@ -32,6 +32,11 @@ class Target:
         """The object's key."""
         return ObjectKey(self.tenant, self.namespace, self.name)
 
+    @property
+    def whole(self) -> Target:
+        """The object whose subresource this is."""
+        return Target(self.tenant, self.resource, self.namespace, self.name)
+
 
 def split_tenant(path: str) -> tuple[str, str]:
     """The tenant of a path, and the path below it."""

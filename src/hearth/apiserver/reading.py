@@ -1,0 +1,79 @@
+"""The verbs that change nothing: get, list, watch, log."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hearth.api.http import Response
+from hearth.api.tables import make_table
+from hearth.apiserver.asked import Asked
+from hearth.apiserver.codec import JSON, decode, json_response, render
+from hearth.apiserver.logs import NodeLogs
+from hearth.apiserver.objects import Objects, rendered
+from hearth.apiserver.subresources import scale_of
+from hearth.apiserver.watching import Watching, WatchOptions
+from hearth.kit.clock import Clock
+
+_WATCH_TIMEOUT_S = 1800  #: Kubernetes' least (--min-request-timeout)
+
+
+class Reading:
+    """Answers the reading verbs."""
+
+    def __init__(self, objects: Objects, logs: NodeLogs, clock: Clock) -> None:
+        self._objects = objects
+        self._logs = logs
+        self._clock = clock
+        self._watching = Watching(objects, clock)
+
+    async def get(self, asked: Asked) -> Response:
+        """One object, or its scale."""
+        target = asked.target
+        entry = await self._objects.get(target)
+        if target.subresource == "scale":
+            return json_response(scale_of(decode(entry)))
+        if asked.table is None:
+            return Response(200, JSON, render(entry))
+        rv, now = str(entry.modified), self._clock.now()
+        table = make_table(target.resource, [decode(entry)], rv, now, include=asked.table)
+        return json_response(table)
+
+    async def list(self, asked: Asked) -> Response:
+        """The selected objects; all at once, which the API allows whatever ``limit`` says."""
+        target = asked.target
+        entries, revision = await self._objects.find(target, asked.labels(), asked.fields())
+        if asked.table is not None:
+            items, now = [decode(entry) for _, entry in entries], self._clock.now()
+            table = make_table(target.resource, items, str(revision), now, include=asked.table)
+            return json_response(table)
+        kind = target.resource.kind
+        head = msgspec.json.encode(
+            {
+                "kind": f"{kind.kind}List",
+                "apiVersion": kind.api_version,
+                "metadata": {"resourceVersion": str(revision)},
+            }
+        )
+        body = b",".join(rendered(target, key, entry) for key, entry in entries)
+        return Response(200, JSON, head[:-1] + b',"items":[' + body + b"]}")
+
+    async def watch(self, asked: Asked) -> Response:
+        """Changes from a version on, as they come."""
+        query = asked.request.query
+        asked.number("resourceVersion", 0)  # refused before the stream begins
+        send_initial = {"true": True, "false": False}.get(query.get("sendInitialEvents", ""))
+        options = WatchOptions(
+            labels=asked.labels(),
+            fields=asked.fields(),
+            resource_version=query.get("resourceVersion", ""),
+            timeout_s=asked.number("timeoutSeconds", 0) or _WATCH_TIMEOUT_S,
+            bookmarks=query.get("allowWatchBookmarks") in ("true", "1"),
+            table=asked.table,
+            send_initial=send_initial,
+        )
+        return Response(200, JSON, stream=self._watching.stream(asked.target, options))
+
+    async def log(self, asked: Asked) -> Response:
+        """What a pod's container wrote."""
+        pod = decode(await self._objects.get(asked.target))
+        return await self._logs.read(asked.target.tenant, pod, asked.request)
