@@ -1,0 +1,1 @@
+"""What the commands decide: no terminal, no files, no network."""
