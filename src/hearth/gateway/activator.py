@@ -1,0 +1,270 @@
+"""Holds requests: an HTTP ext_authz server whose answer comes when there is an instance.
+
+A bare asyncio protocol: one connection per held request, a few hundred bytes each. No body ever
+comes here. (Measured: 6,500 checks a second, against 2,000 over gRPC; 2,000 held requests are let
+go in the time that 2,000 warm ones take.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hearth.api.activation import (
+    ActivateRequest,
+    Activation,
+    ActivationError,
+    ActivationFailure,
+    Autoscaler,
+)
+from hearth.api.meta import ROOT, ObjectKey
+from hearth.gateway.bootstrap import MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEADER
+from hearth.gateway.settings import GatewaySettings
+from hearth.kit.tasks import TaskGroup
+
+log = logging.getLogger(__name__)
+
+_HEAD_MAX_BYTES = 64 * 2**10
+_AGAIN_S = 0.02  #: before another try when an instance turned out dead, or the autoscaler is away
+_PROBE_TIMEOUT_S = 0.25
+_MESSAGE_MAX = 2000  #: characters of a failure that go into a header
+
+#: The address of an instance that is routable now, or None.
+FindInstance = Callable[[ObjectKey], str | None]
+#: How long a request of the revision may be held, in seconds.
+FindTimeout = Callable[[ObjectKey], float]
+
+
+@dataclass(eq=False, slots=True)
+class _Held:
+    """One request."""
+
+    key: ObjectKey
+    since_s: float
+    timed: bool  #: wants to know the phases
+    suspicious: bool  #: an instance that it was sent to refused it
+    reply: Callable[[bytes], None]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The requests held for one revision, oldest first."""
+
+    requests: dict[_Held, None] = field(default_factory=dict)
+    task: asyncio.Task[None] | None = None
+
+
+class Activator:
+    """Holds requests per revision and lets them go together. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        autoscaler: Autoscaler,
+        find: FindInstance,
+        timeout_of: FindTimeout,
+        settings: GatewaySettings,
+    ) -> None:
+        self._autoscaler = autoscaler
+        self._find = find
+        self._timeout_of = timeout_of
+        self._settings = settings
+        self._waiting: defaultdict[ObjectKey, _Waiting] = defaultdict(_Waiting)
+        self._tasks = TaskGroup()
+        self.held = 0  #: requests held now
+
+    async def serve(self, path: Path) -> asyncio.Server:
+        """Listen on a unix socket."""
+        loop = asyncio.get_running_loop()
+        return await loop.create_unix_server(lambda: _Check(self), str(path), backlog=8192)
+
+    def held_for(self, key: ObjectKey) -> int:
+        """Requests held for one revision."""
+        waiting = self._waiting.get(key)
+        return len(waiting.requests) if waiting else 0
+
+    async def close(self) -> None:
+        """Stop asking; what is held goes when Envoy does."""
+        await self._tasks.close()
+
+    def hold(self, held: _Held) -> None:
+        """Take a request in: let it go at once if that is safe, else ask for an instance."""
+        if not held.suspicious and (address := self._find(held.key)) is not None:
+            held.reply(_send_to(address, held, Activation("", address)))
+            return
+        waiting = self._waiting[held.key]
+        full = len(waiting.requests) >= self._settings.held_per_revision_max
+        if full or self.held >= self._settings.held_max:
+            said = f"too many requests are waiting for an instance of revision {held.key}"
+            held.reply(_answer(ActivationFailure(503, "Overloaded", said)))
+            return
+        waiting.requests[held] = None
+        self.held += 1
+        timeout_s = self._timeout_of(held.key)
+        asyncio.get_running_loop().call_later(timeout_s, self._time_out, held, timeout_s)
+        if waiting.task is None:
+            waiting.task = self._tasks.start(self._activate(held.key), name=f"activate {held.key}")
+
+    def drop(self, held: _Held) -> bool:
+        """Forget a request; True if it was held."""
+        waiting = self._waiting.get(held.key)
+        if waiting is None or held not in waiting.requests:
+            return False
+        del waiting.requests[held]
+        self.held -= 1
+        if not waiting.requests and waiting.task is None:
+            del self._waiting[held.key]
+        return True
+
+    def instance_appeared(self, key: ObjectKey, address: str) -> None:
+        """A routable pod was seen: let go of those that have no reason to distrust it."""
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            trusting = [held for held in waiting.requests if not held.suspicious]
+            self._release(trusting, Activation("", address))
+
+    def _time_out(self, held: _Held, timeout_s: float) -> None:
+        if self.drop(held):
+            said = f"revision {held.key} had no instance within {timeout_s:g} s"
+            held.reply(_answer(ActivationFailure(504, "ActivationTimeout", said)))
+
+    async def _activate(self, key: ObjectKey) -> None:
+        """Ask until nobody is held for the revision any more."""
+        waiting = self._waiting[key]
+        try:
+            while waiting.requests:
+                await self._try(key, waiting)
+        finally:
+            waiting.task = None
+            if not waiting.requests:
+                self._waiting.pop(key, None)
+
+    async def _try(self, key: ObjectKey, waiting: _Waiting) -> None:
+        asked = ActivateRequest(key.namespace, key.name, key.tenant, len(waiting.requests))
+        try:
+            got = await self._autoscaler.activate(asked)
+        except ActivationError as error:
+            for held in list(waiting.requests):
+                self.drop(held)
+                held.reply(_answer(error.failure))
+            return
+        except ConnectionError as error:
+            facts = {"revision": str(key), "because": str(error)}
+            log.warning("autoscaler does not answer", extra={"f": facts})
+            await asyncio.sleep(_AGAIN_S * 5)
+            return
+        suspicious = any(held.suspicious for held in waiting.requests)
+        if suspicious and got.source == "ready" and not await _accepts(got.address):
+            await asyncio.sleep(_AGAIN_S)  # its death has not come round yet
+            return
+        self._release(list(waiting.requests), got)
+
+    def _release(self, requests: list[_Held], got: Activation) -> None:
+        for held in requests:
+            if self.drop(held):
+                held.reply(_send_to(got.address, held, got))
+
+
+class _Check(asyncio.Protocol):
+    """One connection from Envoy: checks come one after the other."""
+
+    def __init__(self, activator: Activator) -> None:
+        self._activator = activator
+        self._buffer = b""
+        self._held: _Held | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Envoy has opened the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """A check, whole or in part; it has no body."""
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
+            self._take(head)
+        if len(self._buffer) > _HEAD_MAX_BYTES and self._transport is not None:
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client has left: Envoy resets its check."""
+        if self._held is not None:
+            self._activator.drop(self._held)
+
+    def _take(self, head: bytes) -> None:
+        headers = _headers(head)
+        key = ObjectKey(
+            headers.get("hearth-tenant", ROOT),
+            headers.get("knative-serving-namespace", ""),
+            headers.get("knative-serving-revision", ""),
+        )
+        attempts = headers.get("x-envoy-attempt-count", "1")
+        self._held = _Held(
+            key,
+            time.monotonic(),
+            timed=headers.get("hearth-timing") == "1",
+            suspicious=attempts.isdigit() and int(attempts) > 1,
+            reply=self._reply,
+        )
+        self._activator.hold(self._held)
+
+    def _reply(self, answer: bytes) -> None:
+        self._held = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
+
+
+def _headers(head: bytes) -> dict[str, str]:
+    found = {}
+    for line in head.decode("latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        found[name.lower()] = value.strip()
+    return found
+
+
+async def _accepts(address: str) -> bool:
+    """Whether something listens there."""
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(_PROBE_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(host, int(port))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _send_to(address: str, held: _Held, got: Activation) -> bytes:
+    timing = b""
+    if held.timed:
+        released_s = time.monotonic() - held.since_s
+        phases = {"held": 0.0, "claimed": 0.0, "injected": 0.0, "listening": 0.0}
+        phases |= got.phases_s
+        phases["released"] = released_s
+        said = ", ".join(f"{name};dur={value * 1e3:.2f}" for name, value in phases.items())
+        timing = f"server-timing: {said}\r\n".encode()
+    return (
+        b"HTTP/1.1 200 OK\r\naddress: "
+        + address.encode()
+        + b"\r\n"
+        + timing
+        + b"content-length: 0\r\n\r\n"
+    )
+
+
+def _answer(failure: ActivationFailure) -> bytes:
+    """Let the check pass, marked so that the cold listener's own route answers."""
+    status = failure.status if failure.status in REPLY_STATUSES else 503
+    text = f"{failure.reason}: {failure.message}"[:_MESSAGE_MAX]
+    safe = " | ".join(line.strip() for line in text.splitlines() if line.strip())
+    encoded = safe.encode("ascii", "replace").decode()
+    return (
+        f"HTTP/1.1 200 OK\r\n{STATUS_HEADER}: {status}\r\n{MESSAGE_HEADER}: {encoded}\r\n"
+        "content-length: 0\r\n\r\n"
+    ).encode()

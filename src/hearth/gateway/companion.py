@@ -1,0 +1,180 @@
+"""The companion: everything beside Envoy, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hearth.api.activation import Autoscaler, StatReport
+from hearth.api.errors import AlreadyExists, ApiError, NotFound
+from hearth.api.kinds import LEASE
+from hearth.api.names import GATEWAY_LABEL, PROGRAMMED_ANNOTATION, SYSTEM_NAMESPACE
+from hearth.client import Client
+from hearth.gateway.activator import Activator
+from hearth.gateway.bootstrap import make_bootstrap
+from hearth.gateway.envoy import Envoy, free_port
+from hearth.gateway.programming import Programming
+from hearth.gateway.settings import GatewaySettings
+from hearth.gateway.stats import Stats
+from hearth.gateway.xds import Resources, serve_xds
+from hearth.kit.clock import Clock
+from hearth.kit.tasks import Part
+from hearth.kit.times import rfc3339_micro
+from hearth.runtime import Informers
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0
+LEASE_S = 30
+_REPORTS_MAX = 100  #: load reports that may wait for the autoscaler; older ones are dropped
+_SETTLE_S = 0.005  #: programmed batches within this are noted in one write
+
+
+class Gateway:
+    """One gateway of a ServiceGroup. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        autoscaler: Autoscaler,
+        settings: GatewaySettings,
+        domain: str,
+        clock: Clock,
+    ) -> None:
+        """Prepare; the port is chosen here, and refused here when it is in use.
+
+        Raises:
+            GatewayError: the port cannot be listened on.
+        """
+        self._client = client
+        self._informers = informers
+        self._autoscaler = autoscaler
+        self._settings = settings
+        self._clock = clock
+        self.http_port = free_port(settings.host, settings.port)
+        self._resources = Resources()
+        self._programming = Programming(informers, self._resources, domain)
+        self._activator = Activator(
+            autoscaler, self._programming.instance_of, self._programming.timeout_of, settings
+        )
+        self._programming.on_instance = self._activator.instance_appeared
+        self._stats = Stats(self._activator.held_for)
+        self._reports: asyncio.Queue[StatReport] = asyncio.Queue(_REPORTS_MAX)
+        self.ready = asyncio.Event()  #: set once requests are answered
+
+    def parts(self) -> list[Part]:
+        """What must run."""
+        return [Part("gateway", self.run)]
+
+    async def run(self) -> None:
+        """Run Envoy and its companion until cancelled."""
+        sockets = Path(tempfile.mkdtemp(prefix="hearth-gateway-"))  # 0700; short, as paths must be
+        try:
+            await self._run(sockets)
+        finally:
+            shutil.rmtree(sockets, ignore_errors=True)
+
+    async def _run(self, sockets: Path) -> None:
+        settings = self._settings
+        xds = await serve_xds(
+            self._resources, f"unix:{sockets}/xds", self._reported, settings.stats_interval_s
+        )
+        activator = await self._activator.serve(sockets / "activator")
+        config = make_bootstrap(
+            name=settings.name,
+            host=settings.host,
+            port=self.http_port,
+            xds=f"{sockets}/xds",
+            activator=f"{sockets}/activator",
+            admin=f"{sockets}/admin",
+        )
+        envoy = Envoy(config, settings.state, settings.workers, self.http_port)
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._informers.wait_synced()
+                self._programming.follow()
+                group.create_task(self._programming.run(), name="programming")
+                group.create_task(envoy.run(), name="envoy")
+                group.create_task(self._send_reports(), name="stats")
+                await envoy.ready.wait()
+                group.create_task(self._keep_lease(), name="lease")
+                self.ready.set()
+        finally:
+            await self._activator.close()
+            activator.close()
+            await xds.stop(0)
+
+    # Figures
+
+    def _reported(self, request: Any) -> None:
+        if stats := self._stats.take(request):
+            interval = self._settings.stats_interval_s
+            report = StatReport(self._settings.name, interval, stats)
+            if self._reports.full():
+                self._reports.get_nowait()
+            self._reports.put_nowait(report)
+
+    async def _send_reports(self) -> None:
+        while True:
+            report = await self._reports.get()
+            try:
+                await self._autoscaler.report(report)
+            except ConnectionError as error:
+                log.warning("figures not sent", extra={"f": {"because": str(error)}})
+                await asyncio.sleep(1)
+
+    # Lease
+
+    async def _keep_lease(self) -> None:
+        """Renew the Lease, and note in it what Envoy has been told, as soon as it has."""
+        noted = -1
+        while True:
+            programmed = self._programming.programmed
+            version = self._programming.programmed_version
+            try:
+                await self._write_lease(version)
+                noted = version
+            except (ApiError, ConnectionError) as error:
+                log.warning("lease not renewed", extra={"f": {"because": str(error)}})
+                await asyncio.sleep(1)
+            await self._until_news(programmed, noted)
+
+    async def _until_news(self, programmed: asyncio.Event, noted: int) -> None:
+        deadline = asyncio.get_running_loop().time() + HEARTBEAT_S
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await programmed.wait()
+            except TimeoutError:
+                return
+            await asyncio.sleep(_SETTLE_S)
+            programmed = self._programming.programmed
+            changed = self._programming.programmed_version != noted
+            if changed and self._programming.route_waits():
+                return
+
+    async def _write_lease(self, version: int) -> None:
+        name = f"gateway-{self._settings.name}"
+        meta = {
+            "labels": {GATEWAY_LABEL: self._settings.group},
+            "annotations": {PROGRAMMED_ANNOTATION: str(version)},
+        }
+        spec = {
+            "holderIdentity": self._settings.name,
+            "leaseDurationSeconds": LEASE_S,
+            "renewTime": rfc3339_micro(self._clock.now()),
+        }
+        try:
+            patch = {"metadata": meta, "spec": spec}
+            await self._client.patch(LEASE, SYSTEM_NAMESPACE, name, patch)
+        except NotFound:
+            own = {**meta, "name": name, "namespace": SYSTEM_NAMESPACE}
+            try:
+                await self._client.create(LEASE, {"metadata": own, "spec": spec})
+            except AlreadyExists:
+                return

@@ -1,0 +1,1 @@
+"""What Envoy must know, from Routes, Revisions and pods. No I/O."""

@@ -1,0 +1,46 @@
+"""Envoy's load reports as figures for the autoscaler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest
+
+from hearth.api.activation import RevisionStat
+from hearth.api.meta import ObjectKey
+from hearth.gateway.core.routing import parse_cluster_name
+
+
+class Stats:
+    """Turns reports into stats: revisions with anything to say, and once those that fell silent."""
+
+    def __init__(self, held_for: Callable[[ObjectKey], int]) -> None:
+        self._held_for = held_for
+        self._active: set[ObjectKey] = set()
+
+    def take(self, report: LoadStatsRequest) -> list[RevisionStat]:
+        """The stats of one report.
+
+        Requests that wait in the activator show in Envoy under the cold locality; they are counted
+        from the activator itself, which knows them exactly.
+        """
+        found = []
+        for cluster in report.cluster_stats:
+            if cluster.cluster_name.count("/") != 2:
+                continue
+            in_flight = issued = 0
+            for locality in cluster.upstream_locality_stats:
+                if locality.locality.zone == "pods":
+                    in_flight += locality.total_requests_in_progress
+                issued += locality.total_issued_requests
+            key = parse_cluster_name(cluster.cluster_name)
+            held = self._held_for(key)
+            active = bool(in_flight or issued or held)
+            if active or key in self._active:
+                stat = RevisionStat(key.namespace, key.name, key.tenant, in_flight, held, issued)
+                found.append(stat)
+            if active:
+                self._active.add(key)
+            else:
+                self._active.discard(key)
+        return found
