@@ -121,7 +121,7 @@ def _read(path: Path) -> dict[str, User]:
                         f"{path}, line {number}: {len(row)} columns, expected token,user,uid,groups"
                     )
                 if row:
-                    groups = frozenset(row[3].split(",")) if len(row) > 3 else frozenset()
+                    groups = frozenset(filter(None, row[3].split(",") if len(row) > 3 else ()))
                     users[row[0]] = User(row[1], groups)
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise TokenFileError(f"{path}: cannot be read: {error}") from error

@@ -46,27 +46,28 @@ async def open_apiserver(state: Path, host: str, port: int) -> AsyncIterator[Run
     prepare_state(state)
     backend = open_store(state / "hearth.db")
     try:
-        sock = listen(host, port)
-        called = _called(host)
-        pki = open_pki(state / "pki", called)
-        users = load_users(state / "tokens.csv")
-        tokens = {user.name: token for token, user in users.items()}
-        clock = SystemClock()
-        objects = Objects(backend, clock)
-        packages = Packages(state / "packages")
-        handler = ApiServer(objects, Authenticator(users), packages, NodeLogs(backend), clock)
-        await bootstrap(Client(handler, token=tokens["admin"], field_manager="bootstrap"), pki)
-        name = f"[{called}]" if ":" in called else called
-        url = f"https://{name}:{sock.getsockname()[1]}"
-        for short, user in USERS.items():
-            file = "kubeconfig" if short == "admin" else f"{short}.kubeconfig"
-            write_kubeconfig(state / file, url, pki, short, tokens[user.name])
-        collector = GarbageCollector(objects, clock)
-        async with serve(handler, sock, pki.server_context()):
-            parts = (Part("garbage collector", collector.run),)
-            yield RunningApiServer(handler, url, state / "kubeconfig", tokens, parts)
+        with contextlib.closing(listen(host, port)) as sock:
+            url = _url(_called(host), sock.getsockname()[1])
+            pki = open_pki(state / "pki", _called(host))
+            users = load_users(state / "tokens.csv")
+            tokens = {user.name: token for token, user in users.items()}
+            clock = SystemClock()
+            objects = Objects(backend, clock)
+            packages = Packages(state / "packages")
+            handler = ApiServer(objects, Authenticator(users), packages, NodeLogs(backend), clock)
+            await bootstrap(Client(handler, token=tokens["admin"], field_manager="bootstrap"), pki)
+            for name, user in USERS.items():
+                file = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
+                write_kubeconfig(state / file, url, pki, name, tokens[user.name])
+            parts = (Part("garbage collector", GarbageCollector(objects, clock).run),)
+            async with serve(handler, sock, pki.server_context()):
+                yield RunningApiServer(handler, url, state / "kubeconfig", tokens, parts)
     finally:
         await backend.close()
+
+
+def _url(host: str, port: int) -> str:
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def _called(host: str) -> str:

@@ -19,6 +19,7 @@ from hearth.api.http import Handler, Request, Response
 from hearth.apiserver.codec import error_response
 from hearth.apiserver.packages import PACKAGE_MAX_BYTES
 
+_GOODBYE_S = 0.5  #: for requests under way at the end; watches are cut after it
 _BACKLOG = 1024  #: connections that may wait to be taken
 _LISTENING = "0A"  #: TCP_LISTEN in /proc/net/tcp
 OBJECT_MAX_BYTES = 3 * 2**20  #: Kubernetes' limit on a request
@@ -78,10 +79,10 @@ async def serve(
         return await _answer(handler, incoming)
 
     server = web.Server(answer, handler_cancellation=True, access_log=None)
-    runner = web.ServerRunner(server)
+    runner = web.ServerRunner(server, shutdown_timeout=_GOODBYE_S)
     await runner.setup()
     try:
-        await web.SockSite(runner, sock, ssl_context=context, shutdown_timeout=0.5).start()
+        await web.SockSite(runner, sock, ssl_context=context).start()
         yield
     finally:
         await runner.cleanup()

@@ -186,5 +186,5 @@ def _check_delete_options(options: Wire) -> None:
         raise BadRequest(
             f"propagationPolicy is {policy!r}, expected Background, Foreground or Orphan"
         )
-    if not isinstance(options.get("preconditions") or {}, dict):
+    if not isinstance(options.get("preconditions", {}), dict | None):
         raise BadRequest("preconditions is not an object")

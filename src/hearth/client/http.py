@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import ssl
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -14,6 +15,7 @@ from hearth.client.kubeconfig import Server
 
 #: Larger than any object; a watch event of one line must fit.
 _READ_BUFFER_BYTES = 4 * 2**20
+_PIECE_BYTES = 2**20  #: above this aiohttp warns of a body in one piece
 
 
 class HttpHandler:
@@ -48,7 +50,7 @@ class HttpHandler:
         headers = {**self._headers, **request.headers}
         try:
             response = await self._session.request(
-                request.method, url, headers=headers, data=request.body or None
+                request.method, url, headers=headers, data=_payload(request)
             )
             found = {name.lower(): value for name, value in response.headers.items()}
             if _is_stream(request):
@@ -73,6 +75,13 @@ class HttpHandler:
     ) -> None:
         """Close all connections."""
         await self.close()
+
+
+def _payload(request: Request) -> bytes | io.BytesIO | None:
+    """The body; a large one as a file, which is sent in pieces instead of all at once."""
+    if len(request.body) > _PIECE_BYTES:
+        return io.BytesIO(request.body)
+    return request.body or None
 
 
 def _is_stream(request: Request) -> bool:
