@@ -133,11 +133,11 @@ async def _free_subnet(bridge: str, start: int) -> ipaddress.IPv4Network:
 async def _run(*command: str, given: str = "") -> str:
     process = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate(given.encode())
+    out, err = await process.communicate(given.encode() or None)
     if process.returncode:
         raise NetworkUnavailable(f"{' '.join(command)}: {err.decode().strip()}")
     return out.decode()

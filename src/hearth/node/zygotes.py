@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hearth.kit.tasks import TaskGroup
+
 log = logging.getLogger(__name__)
 
 _WARM_TIMEOUT_S = 60.0
@@ -26,6 +28,7 @@ class ZygoteDied(Exception):
 class _Zygote:
     process: subprocess.Popen[bytes]
     sock: socket.socket
+    writer: asyncio.StreamWriter  #: keeps the reader's connection open
     spawned: dict[str, asyncio.Future[int]] = field(default_factory=dict)
     exits: dict[int, Callable[[int], None]] = field(default_factory=dict)  #: by pid
     early: dict[int, int] = field(default_factory=dict)  #: exits nobody waits for yet
@@ -39,6 +42,7 @@ class Zygotes:
         self._zygotes: dict[tuple[str, ...], asyncio.Task[_Zygote]] = {}
         self._readers: set[asyncio.Task[None]] = set()
         self._of_pid: dict[int, _Zygote] = {}
+        self._orders = TaskGroup()
 
     async def warm(self, preload: Sequence[str]) -> None:
         """Start the zygote of a preload set ahead of its first pod."""
@@ -61,10 +65,7 @@ class Zygotes:
         future = asyncio.get_running_loop().create_future()
         zygote.spawned[name] = future
         message = json.dumps({"op": "spawn", "id": name, **request}).encode() + b"\n"
-        try:
-            socket.send_fds(zygote.sock, [message], fds)
-        except OSError as error:
-            raise ZygoteDied(str(error)) from error
+        await _send(zygote.sock, message, fds)
         pid = int(await future)
         self._of_pid[pid] = zygote
         if pid in zygote.early:
@@ -89,7 +90,11 @@ class Zygotes:
         """End all zygotes and their pods."""
         zygotes = [t.result() for t in self._zygotes.values() if t.done() and not t.cancelled()
                    and t.exception() is None]  # fmt: skip
+        await self._orders.close()
         for zygote in zygotes:
+            zygote.alive = False
+            zygote.writer.close()
+            zygote.sock.shutdown(socket.SHUT_RDWR)
             zygote.sock.close()
         for task in (*self._zygotes.values(), *self._readers):
             task.cancel()
@@ -99,10 +104,8 @@ class Zygotes:
     def _tell(self, pid: int, message: dict[str, Any]) -> None:
         zygote = self._of_pid.get(pid)
         if zygote is not None and zygote.alive:
-            try:
-                zygote.sock.sendall(json.dumps({**message, "pid": pid}).encode() + b"\n")
-            except OSError as error:
-                log.warning("zygote does not take orders", extra={"f": {"because": str(error)}})
+            line = json.dumps({**message, "pid": pid}).encode() + b"\n"
+            self._orders.start(_send(zygote.sock, line, []), name=f"order for {pid}")
 
     async def _zygote(self, preload: tuple[str, ...]) -> _Zygote:
         task = self._zygotes.get(preload)
@@ -125,12 +128,11 @@ class Zygotes:
         )
         theirs.close()
         ours.setblocking(False)
-        reader, _ = await asyncio.open_connection(sock=ours.dup())
-        zygote = _Zygote(process, ours)
+        reader, writer = await asyncio.open_connection(sock=ours.dup())
+        zygote = _Zygote(process, ours, writer)
         async with asyncio.timeout(_WARM_TIMEOUT_S):
             if not await reader.readline():
                 raise ZygoteDied(f"zygote {preload}: ended with {process.wait()} while it started")
-        ours.setblocking(True)
         task = asyncio.create_task(self._read(zygote, reader), name="zygote reader")
         self._readers.add(task)
         task.add_done_callback(self._readers.discard)
@@ -144,6 +146,8 @@ class Zygotes:
                 await asyncio.sleep(0)  # let the spawner take its pid before its exit
             elif message["op"] == "exited":
                 self._exited(zygote, message["pid"], message["status"])
+        if not zygote.alive:
+            return  # we ended it
         zygote.alive = False
         log.error("zygote died", extra={"f": {"pid": zygote.process.pid}})
         for future in zygote.spawned.values():
@@ -158,6 +162,23 @@ class Zygotes:
             zygote.early[pid] = status
         else:
             on_exit(status)
+
+
+async def _send(sock: socket.socket, message: bytes, fds: list[int]) -> None:
+    """Send a message, shorter than the socket's buffer, whole.
+
+    Raises:
+        ZygoteDied: there is nobody to take it.
+    """
+    while True:
+        try:
+            socket.send_fds(sock, [message], fds)
+        except BlockingIOError:
+            await asyncio.sleep(0.001)
+        except OSError as error:
+            raise ZygoteDied(str(error)) from error
+        else:
+            return
 
 
 def _wait(process: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,128 @@
+"""Builds each process's parts from its settings and a client."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hearth.api.activation import Autoscaler
+from hearth.api.kinds import SECRET
+from hearth.api.names import DEFAULT_SHARD, SHARD_LABEL, SYSTEM_NAMESPACE
+from hearth.apiserver.serve import listen
+from hearth.autoscaler import ShardAutoscaler, serve_autoscaler
+from hearth.capacity import Placement
+from hearth.client import Client
+from hearth.controllers import controllers
+from hearth.gateway import Gateway, GatewaySettings
+from hearth.kit.clock import SystemClock
+from hearth.kit.tasks import Part
+from hearth.node import NodeAgent, NodeSettings
+from hearth.pool import Pool
+from hearth.runtime import EventRecorder, Informers
+from hearth.up.settings import Settings
+
+
+def shard_selector(shard: str) -> str:
+    """The label selector of a shard's objects; the default shard has all that name none other."""
+    return "" if shard == DEFAULT_SHARD else f"{SHARD_LABEL}={shard}"
+
+
+def node_name(settings: Settings) -> str:
+    """The node's name: as told, else the host's."""
+    return settings.node_name or socket.gethostname().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerParts:
+    """A shard's controller."""
+
+    pool: Pool
+    autoscaler: ShardAutoscaler
+    parts: list[Part]
+
+
+def make_controller(
+    client: Client, informers: Informers, settings: Settings, http_port: int
+) -> ControllerParts:
+    """Serving controllers, pool, autoscaler and placement.
+
+    Args:
+        client: writes as the controller.
+        informers: of the process.
+        settings: of the process.
+        http_port: the gateway's, for the URLs of services.
+    """
+    clock = SystemClock()
+    events = EventRecorder(client, "hearth-controller", clock)
+    serving = controllers(
+        client, informers, domain=settings.domain, port=http_port, events=events, clock=clock
+    )
+    pool = Pool(client, informers, clock, events)
+    autoscaler = ShardAutoscaler(client, informers, pool, clock, events)
+    placement = Placement(client, informers, clock)
+    parts = [
+        Part("controller events", events.run),
+        *serving,
+        *pool.parts(),
+        *autoscaler.parts(),
+        *placement.parts(),
+    ]
+    return ControllerParts(pool, autoscaler, parts)
+
+
+def make_gateway(
+    client: Client, informers: Informers, autoscaler: Autoscaler, settings: Settings
+) -> Gateway:
+    """Envoy and its companion; the port is taken here."""
+    own = GatewaySettings(
+        name=node_name(settings),
+        state=Path(settings.state) / "gateway",
+        host=settings.http_host,
+        port=settings.http_port,
+        workers=settings.envoy_workers or os.cpu_count() or 1,
+    )
+    return Gateway(client, informers, autoscaler, own, settings.domain, SystemClock())
+
+
+def make_node(client: Client, informers: Informers, settings: Settings) -> tuple[NodeAgent, Part]:
+    """The node agent, and what writes its events."""
+    own = NodeSettings(
+        name=node_name(settings),
+        state=Path(settings.state) / "node",
+        cgroups=settings.cgroups,
+        netns=settings.netns,
+    )
+    clock = SystemClock()
+    events = EventRecorder(client, "hearth-node", clock)
+    agent = NodeAgent(client, informers, own, clock, events)
+    return agent, Part("node events", events.run)
+
+
+async def internal_secret(client: Client, name: str) -> dict[str, bytes]:
+    """A Secret by which components know each other."""
+    wire = await client.get(SECRET, SYSTEM_NAMESPACE, name)
+    return {key: base64.b64decode(value) for key, value in wire["data"].items()}
+
+
+async def make_autoscaler_server(
+    client: Client, autoscaler: Autoscaler, settings: Settings
+) -> tuple[Part, int]:
+    """The autoscaler's HTTPS server for gateways in other processes, and its port."""
+    tls = await internal_secret(client, "internal-tls")
+    token = (await internal_secret(client, "internal"))["token"].decode()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # ssl reads files only
+        file.write(tls["tls.crt"] + b"\n" + tls["tls.key"])
+        file.flush()
+        context.load_cert_chain(file.name)
+    sock = listen(settings.autoscaler_host, settings.autoscaler_port)
+
+    async def serve() -> None:
+        await serve_autoscaler(autoscaler, sock, context, token)
+
+    return Part("autoscaler server", serve), int(sock.getsockname()[1])

@@ -1,0 +1,30 @@
+"""What each process can be told; every field is documented in docs/settings.md."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of all processes: each reads those that concern its parts."""
+
+    state: str = ""  #: directory for everything that must outlive the process
+    log_level: str = "info"  #: debug, info, warning or error
+    # API server
+    api_host: str = "127.0.0.1"  #: address the API server listens on
+    api_port: int = 6443  #: 0 picks a free port
+    # Gateway
+    http_host: str = "127.0.0.1"  #: address Envoy listens on
+    http_port: int = 8080  #: 0 picks a free port
+    envoy_workers: int = 0  #: threads of Envoy; 0: one per core
+    domain: str = "localhost"  #: suffix of every app's host name
+    autoscaler: str = "https://127.0.0.1:8443"  #: where a shard's autoscaler is; may hold {shard}
+    # Controller
+    autoscaler_host: str = "127.0.0.1"  #: address the autoscaler listens on
+    autoscaler_port: int = 8443  #: 0 picks a free port
+    shard: str = "default"  #: which apps this controller owns
+    pool: int | None = None  #: level of the default PodPool; None: as stored, or 4 when it is new
+    # Node
+    node_name: str = ""  #: empty: the host's name
+    cgroups: str = "auto"  #: on, off or auto: limits per pod
+    netns: str = "auto"  #: on, off or auto: a network namespace per pod
