@@ -208,17 +208,19 @@ def _cold(name: str, hold: str) -> Config:
 
 def _activator_died() -> Config:
     """The check itself failed: the edge tries again until an activator holds the request."""
-    return {
-        "filter": {"response_flag_filter": {"flags": ["UAEX"]}},
-        "headers_to_add": [{"header": {"key": RETRY_HEADER, "value": "1"}}],
-    }
+    return _try_again("UAEX", "the gateway's activator does not answer")
 
 
 def _hold_failed() -> Config:
     """The instance refused: it died a moment ago; the edge tries again and is held again."""
+    return _try_again("UF", "the instance does not answer")
+
+
+def _try_again(flag: str, said: str) -> Config:
     return {
-        "filter": {"response_flag_filter": {"flags": ["UF"]}},
+        "filter": {"response_flag_filter": {"flags": [flag]}},
         "headers_to_add": [{"header": {"key": RETRY_HEADER, "value": "1"}}],
+        "body_format_override": {"text_format_source": {"inline_string": f"{said}\n"}},
     }
 
 
