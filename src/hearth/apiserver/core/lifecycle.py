@@ -32,6 +32,10 @@ _SERVERS = ("uid", "creationTimestamp", "generation", "deletionTimestamp",
             "deletionGracePeriodSeconds")  # fmt: skip
 
 
+_SERVERS_ONLY = frozenset((*_SERVERS, "resourceVersion"))
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Who writes, how and when."""
@@ -92,7 +96,7 @@ def prepare_create(resource: Resource, wire: Wire, uid: str, by: Writer) -> Wire
     """
     if metadata(wire).get("resourceVersion"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
-    meta = {k: v for k, v in metadata(wire).items() if k not in (*_SERVERS, "resourceVersion")}
+    meta = _clients_part(wire)
     meta |= {"uid": uid, "creationTimestamp": by.at, "generation": 1}
     new = {**wire, "metadata": _signed(resource, meta, by, created=True)}
     if "status" in resource.subresources and resource.kind != NODE:  # as its agent says it
@@ -112,8 +116,7 @@ def prepare_update(
     """
     new = _merged_parts(resource, old, wire, subresource)
     kept = {k: metadata(old)[k] for k in _SERVERS if k in metadata(old)}
-    meta = {k: v for k, v in metadata(new).items() if k not in (*_SERVERS, "resourceVersion")}
-    new = {**new, "metadata": {**meta, **kept}}
+    new = {**new, "metadata": {**_clients_part(new), **kept}}
     if not subresource:
         new = resource.default(new)
         _validate(resource, new, old)
@@ -126,6 +129,11 @@ def prepare_update(
     if by.applies:
         return new
     return note_update(old, new, by.manager, by.at, subresource=subresource)
+
+
+def _clients_part(wire: Wire) -> Wire:
+    """The metadata that clients set; empty lists and maps are as good as none."""
+    return {k: v for k, v in metadata(wire).items() if k not in _SERVERS_ONLY and v not in _EMPTY}
 
 
 def _merged_parts(resource: Resource, old: Wire, wire: Wire, subresource: str) -> Wire:

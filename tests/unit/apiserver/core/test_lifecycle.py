@@ -127,7 +127,7 @@ def test_a_change_of_the_spec_counts_the_generation():
 
 
 def signed(wire):
-    return wire["metadata"]["annotations"]
+    return wire["metadata"].get("annotations", {})
 
 
 def test_knative_s_kinds_say_who_created_and_last_changed_them():
@@ -180,8 +180,17 @@ def test_an_applied_object_keeps_its_own_record_of_owners():
     entries = [{"manager": "me", "operation": "Apply"}]
     new = prepare_create(PODS, pod(managedFields=entries), "u", by(applies=True))
     assert new["metadata"]["managedFields"] == entries
-    again = {**new, "metadata": {**new["metadata"], "managedFields": []}}
-    assert prepare_update(PODS, new, again, by(applies=True))["metadata"]["managedFields"] == []
+    entries = [{"manager": "other", "operation": "Apply"}]
+    again = {**new, "metadata": {**new["metadata"], "managedFields": entries}}
+    changed = prepare_update(PODS, new, again, by(applies=True))
+    assert changed["metadata"]["managedFields"] == entries
+
+
+def test_empty_metadata_is_as_good_as_none():
+    old = prepare_create(PODS, pod(finalizers=[], labels={}, annotations=None), "u", by())
+    assert not {"finalizers", "labels", "annotations"} & set(old["metadata"])
+    emptied = {**old, "metadata": {**old["metadata"], "ownerReferences": []}}
+    assert prepare_update(PODS, old, emptied, by(at=LATER)) is old
 
 
 @pytest.mark.parametrize("field", ["labels", "annotations"])
