@@ -46,6 +46,7 @@ class Pod:
     on_listening: Callable[[], None]
     on_failed: Report
     before_user_code: Callable[[], None]  #: closes what user code must not reach
+    last_output: Callable[[], str]  #: what the pod printed last, for a failure's message
 
     def listening(self) -> None:
         """The app answers."""
@@ -185,7 +186,7 @@ def _run_program(
             return pod.fail("NotListening", f"nothing listens on port {port} after "
                             f"{spec.listen_timeout_s:g} s")  # fmt: skip
         said = f"the program ended with {_said(child.returncode)} before it listened on {port}"
-        pod.fail("ExitedEarly", said)
+        pod.fail("ExitedEarly", "\n".join(filter(None, (said, pod.last_output()))))
         return _exit_code(child.returncode)
     pod.listening()
     return _exit_code(child.wait())

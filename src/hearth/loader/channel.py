@@ -1,12 +1,13 @@
 """The private line between a pod's loader and the node agent: JSON lines on a socket pair.
 
-Only the node agent's children have one, and the node agent stops answering requests on it once
-user code is about to run. What is said, loader to node::
+Only the node agent's children have one, and the node agent fetches nothing for it once user code
+is about to run. What is said, loader to node::
 
     {"op": "netns"}                                 I am in a network namespace of my own: wire it
     {"op": "ready", "appPort": n, "controlPort": n} I am warm
     {"op": "fetch", "url": …, "digest": …}          where is this package?
-    {"op": "sealed"}                                user code comes next: answer no more
+    {"op": "sealed"}                                user code comes next: fetch no more
+    {"op": "tail"}                                  what did I print last?
     {"op": "listening"}                             the app answers
     {"op": "failed", "reason": …, "message": …}     it cannot
 
@@ -14,6 +15,7 @@ and node to loader::
 
     {"op": "go", "ip": …}                           the network is there
     {"op": "fetched", "path": …} or {"op": "fetched", "reason": …, "message": …}
+    {"op": "tail", "text": …}
     {"op": "specialise", "spec": {…}}               an ordinary pod: become this now
 """
 
@@ -68,3 +70,11 @@ class Channel:
         if "path" not in answer:
             raise CodeError(answer["reason"], answer["message"])
         return Path(answer["path"])
+
+    def last_output(self) -> str:
+        """The last lines that the pod has printed; empty when nobody kept them."""
+        self.tell("tail")
+        try:
+            return str(self.hear().get("text") or "")
+        except EOFError:
+            return ""

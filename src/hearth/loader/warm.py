@@ -73,6 +73,7 @@ def wait_and_become(pod: WarmPod, channel: Channel | None) -> int:
             on_listening=lambda: tell("listening"),
             on_failed=lambda reason, message: tell("failed", reason=reason, message=message),
             before_user_code=seal,
+            last_output=channel.last_output if channel is not None else str,
         ),
     )
 

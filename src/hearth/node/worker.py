@@ -233,6 +233,8 @@ class Worker:
                 await self._warm(process, message)
             case "fetch" if not process.sealed:
                 await self._fetch(process, Package(message["url"], message["digest"]))
+            case "tail":
+                self._say(process, op="tail", text=self.log.tail())
             case "sealed":
                 process.sealed = True
             case "listening":
