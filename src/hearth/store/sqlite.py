@@ -68,6 +68,8 @@ class SqliteBackend:
         self._durable = revision
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Task[None] | None = None
+        self._ended: asyncio.Future[None] = asyncio.Future()  # of the commit under way
+        self._undone = 0  # commits that failed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     @property
@@ -80,16 +82,18 @@ class SqliteBackend:
         return self._mvcc.get(key)
 
     async def read(self, key: str) -> Entry | None:
-        """The newest durable value."""
-        while (entry := self._mvcc.get(key)) is not None and entry.modified > self._durable:
-            await self._settle()
-        return entry
+        """The newest value, once it is durable."""
+        while True:
+            entry = self._mvcc.get(key)
+            if await self._kept(entry.modified if entry is not None else self._mvcc.revision):
+                return entry
 
     async def scan(self, prefix: str) -> tuple[list[tuple[str, Entry]], int]:
-        """All durable keys below ``prefix``."""
-        while self._mvcc.revision > self._durable:
-            await self._settle()
-        return list(self._mvcc.scan(prefix)), self._durable
+        """All keys below ``prefix`` as they are now, once that is durable."""
+        while True:
+            found, revision = list(self._mvcc.scan(prefix)), self._mvcc.revision
+            if await self._kept(revision):
+                return found, revision
 
     async def write(self, ops: Sequence[Op]) -> list[Event]:
         """Apply all operations or none; returns once they are on disk."""
@@ -118,37 +122,46 @@ class SqliteBackend:
         self._database.close()
         os.close(self._lock)
 
-    async def _settle(self) -> None:
-        """Wait until the commit that is under way has ended, well or not."""
-        if self._committing is not None:
-            await asyncio.shield(self._committing)
+    async def _kept(self, revision: int) -> bool:
+        """Wait until the revision is durable; False if it was taken back instead."""
+        undone = self._undone
+        while self._durable < revision and self._undone == undone:
+            await asyncio.shield(self._ended)
+        return self._undone == undone
 
     async def _commit_all(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                events = [event for waiting in batch for event in waiting.events]
                 try:
-                    await loop.run_in_executor(self._thread, self._commit, events)
-                except (sqlite3.Error, OSError) as error:
-                    self._undo(batch, str(error))
-                    continue
-                except BaseException:
-                    self._undo(batch, "the commit broke off")
-                    raise
-                self._durable = events[-1].revision
-                self._watchers.publish(events)
-                for waiting in batch:
-                    if not waiting.done.done():
-                        waiting.done.set_result(None)
+                    await self._commit_batch(batch)
+                finally:
+                    self._ended.set_result(None)
+                    self._ended = asyncio.Future()
         finally:
             self._committing = None
+
+    async def _commit_batch(self, batch: list[_Waiting]) -> None:
+        events = [event for waiting in batch for event in waiting.events]
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._thread, self._commit, events)
+        except (sqlite3.Error, OSError) as error:
+            self._undo(batch, str(error))
+        except BaseException:
+            self._undo(batch, "the commit broke off")
+            raise
+        else:
+            self._durable = events[-1].revision
+            self._watchers.publish(events)
+            for waiting in batch:
+                waiting.done.set_result(None)
 
     def _undo(self, batch: list[_Waiting], why: str) -> None:
         """Take back the batch and what was written on top of it meanwhile."""
         lost = [*batch, *self._waiting]
         self._waiting = []
+        self._undone += 1
         for waiting in reversed(lost):
             self._mvcc.undo(waiting.events)
             waiting.done.set_exception(

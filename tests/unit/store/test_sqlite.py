@@ -185,3 +185,46 @@ def test_a_read_waits_until_what_it_shows_is_kept(path):
         await writing
 
     session(path, story)
+
+
+def test_readers_do_not_wait_for_writers_who_never_stop(path):
+    async def story(store):
+        async def write(number):
+            while True:
+                await store.write([Put(f"/{number}", b"")])
+
+        writing = [asyncio.create_task(write(number)) for number in range(5)]
+        async with asyncio.timeout(10):
+            for _ in range(20):
+                found, revision = await store.scan("/")
+                assert all(entry.modified <= revision <= store.revision for _, entry in found)
+                await store.read("/absent")
+        for task in writing:
+            task.cancel()
+        await asyncio.wait(writing)
+
+    session(path, story)
+
+
+def test_what_was_acknowledged_is_there_after_kill_9(path):
+    code = (
+        "import asyncio, pathlib, sys\n"
+        "from hearth.store import Put, open_store\n"
+        "async def main():\n"
+        f"    store = open_store(pathlib.Path({str(path)!r}))\n"
+        "    for number in range(10**6):\n"
+        "        await store.write([Put(f'/{number}', b'x' * 100)])\n"
+        "        print(number, flush=True)\n"
+        "asyncio.run(main())\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        acknowledged = [int(process.stdout.readline()) for _ in range(50)]
+        process.kill()
+        acknowledged += [int(line) for line in process.stdout if line.endswith(b"\n")]
+
+    async def story(store):
+        found = {key for key, _ in (await store.scan("/"))[0]}
+        assert {f"/{number}" for number in acknowledged} <= found
+        assert store.revision == len(found)
+
+    session(path, story)

@@ -169,6 +169,20 @@ def test_a_pods_status_write_may_annotate():
     assert signed(prepare_update(PODS, old, new, by(), "status")) == {"a": "b"}
 
 
+def test_a_pods_status_write_without_annotations_keeps_them():
+    old = prepare_create(PODS, pod(annotations={"a": "b"}), "u", by())
+    new = {"status": {"phase": "Running"}}
+    assert signed(prepare_update(PODS, old, new, by(), "status")) == {"a": "b"}
+
+
+def test_an_applied_status_brings_its_record_of_owners():
+    old = prepare_create(SERVICES, service(), "u", by())
+    entries = [{"manager": "me", "operation": "Apply"}]
+    new = {**old, "metadata": {**old["metadata"], "managedFields": entries}, "status": {"url": "u"}}
+    changed = prepare_update(SERVICES, old, new, by(applies=True), "status")
+    assert changed["metadata"]["managedFields"] == entries
+
+
 def test_a_binding_may_change_spec_and_status():
     old = prepare_create(PODS, pod(), "u", by())
     new = {**old, "spec": {**old["spec"], "nodeName": "n"}, "status": {"conditions": []}}

@@ -77,6 +77,13 @@ def test_an_object_that_is_moved_with_its_uid_keeps_its_owner_s_care():
     assert ownership.remove("/pool") == [Collect("/moved", "uid-pod")]
 
 
+def test_what_appeared_elsewhere_before_it_left_is_not_gone():
+    ownership = loaded(seen("owner"), seen("owned", "uid-owner"))
+    ownership.put(replace(seen("owner"), key="/moved"))
+    assert ownership.remove("/owner") == []
+    assert ownership.remove("/moved") == [Collect("/owned", "uid-owned")]
+
+
 def test_foreground_waits_for_the_dependents_that_block():
     ownership = loaded(seen("owner"), seen("owned", "uid-owner"))
     going = seen("owner", finalizers=(FOREGROUND,), deleting=True)
