@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from typing import TextIO
 from hearth.kit.tasks import TaskGroup
 
 _TICK_S = 0.1
+_WORTH_S = 0.3  #: what lasts less is no line of its own
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _CLEAR = "\r\x1b[K"
 _LABEL_WIDTH = 10
@@ -24,49 +26,48 @@ class Progress:
         self._stream = stream or sys.stderr
         self._is_terminal = self._stream.isatty()
         self._started_s = time.monotonic()
-        self._live = ""
+        self._live = ""  # what is waited for now
+        self._since_s = self._started_s
+        self._said = ""  # of that, what was printed
         self._frame = 0
 
     def done(self, label: str, text: str) -> None:
         """A line that stays."""
+        self._live = self._said = ""
         self._write((_CLEAR if self._is_terminal else "") + _line(label, text) + "\n")
-        self._live = ""
 
     def waiting(self, text: str) -> None:
-        """What is waited for now: replaces the last one on a terminal, a line of its own else."""
-        if text == self._live:
-            return
-        self._live = text
-        if self._is_terminal:
-            self._draw()
-        else:
-            self._write(_line("waiting", text) + "\n")
+        """What is waited for now; what is over before it was worth a look is not shown."""
+        self._live, self._since_s = text, time.monotonic()
 
     @contextlib.asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
-        """Keep the live line moving on a terminal for the length of the block, then remove it."""
-        if not self._is_terminal:
-            yield
-            return
+        """Show what is waited for, for the length of the block."""
         tasks = TaskGroup()
         tasks.start(self._tick(), name="progress")
         try:
             yield
         finally:
             await tasks.close()
-            self._write(_CLEAR)
+            if self._is_terminal:
+                self._write(_CLEAR)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
-            self._draw()
+            if self._is_terminal:
+                self._draw()
+            elif self._live != self._said and time.monotonic() - self._since_s >= _WORTH_S:
+                self._said = self._live
+                self._write(_line("waiting", self._live) + "\n")
 
     def _draw(self) -> None:
         self._frame += 1
         took_s = time.monotonic() - self._started_s
         frame = _FRAMES[self._frame % len(_FRAMES)]
         first = self._live.splitlines()[0] if self._live else ""
-        self._write(f"{_CLEAR}{frame} {_line('waiting', f'{took_s:4.1f} s  {first}')[:110]}")
+        columns = shutil.get_terminal_size().columns - 1
+        self._write(_CLEAR + f"{frame} {took_s:4.1f} s  {first}"[:columns])
 
     def _write(self, text: str) -> None:
         self._stream.write(text)

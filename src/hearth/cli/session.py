@@ -54,8 +54,8 @@ async def connect_over_https(target: Target) -> AsyncIterator[Session]:
     Raises:
         Failure: none is known, or the kubeconfig does not name one.
     """
+    from hearth.cli.https import HttpsHandler
     from hearth.client import Client
-    from hearth.client.http import HttpHandler
     from hearth.client.kubeconfig import KubeconfigError, load_kubeconfig
 
     try:
@@ -63,9 +63,8 @@ async def connect_over_https(target: Target) -> AsyncIterator[Session]:
         server = load_kubeconfig(path, target.context)
     except (KubeconfigError, OSError) as error:
         raise Failure(str(error), Exit.UNREACHABLE) from error
-    async with HttpHandler.to(server) as handler:
-        client = Client(handler, field_manager=FIELD_MANAGER, tenant_in_path=False)
-        yield Session(client, target.namespace or server.namespace, server.url + server.prefix)
+    client = Client(HttpsHandler(server), field_manager=FIELD_MANAGER, tenant_in_path=False)
+    yield Session(client, target.namespace or server.namespace, server.url + server.prefix)
 
 
 def run(target: Target, work: Callable[[Session], Awaitable[T]]) -> T:

@@ -108,7 +108,7 @@ def _walk(folder: Path, root: Path, prefix: str, ignore: Ignore) -> Iterator[Fil
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             path = prefix + entry.name
-            is_folder = entry.is_dir()
+            is_folder = os.path.isdir(entry.path)  # no error for a link to itself
             if ignore.excludes(path, is_folder=is_folder):
                 continue
             if entry.is_symlink():

@@ -76,17 +76,19 @@ async def follow(session: Session, service: Wire) -> AsyncGenerator[Wire, None]:
     yield wire
     while True:
         try:
-            async for event in session.client.watch(
+            watch = session.client.watch(
                 SERVICE,
                 session.namespace,
                 resource_version=resource_version_of(wire),
                 field_selector=f"metadata.name={name}",
-            ):
-                if event.type == "DELETED":
-                    return
-                if event.type != "BOOKMARK":
-                    wire = event.object
-                    yield wire
+            )
+            async with contextlib.aclosing(watch) as events:
+                async for event in events:
+                    if event.type == "DELETED":
+                        return
+                    if event.type != "BOOKMARK":
+                        wire = event.object
+                        yield wire
         except (ConnectionError, Gone):
             await asyncio.sleep(_RETRY_S)
         try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -103,7 +104,7 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         timeout_s: int | None = None,
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """Follow changes after ``resource_version`` until the server ends the stream.
 
         Raises:
@@ -120,11 +121,12 @@ class Client:
         response = await self._send("GET", kind.path(namespace), query=query)
         if response.stream is None:
             return
-        async for line in _lines(response.stream):
-            event = msgspec.json.decode(line)
-            if event["type"] == "ERROR":
-                raise error_from_status(event["object"].get("code", 500), event["object"])
-            yield WatchEvent(event["type"], event["object"])
+        async with contextlib.aclosing(_lines(response.stream)) as lines:
+            async for line in lines:
+                event = msgspec.json.decode(line)
+                if event["type"] == "ERROR":
+                    raise error_from_status(event["object"].get("code", 500), event["object"])
+                yield WatchEvent(event["type"], event["object"])
 
     async def create(
         self, kind: Kind, wire: Wire, *, namespace: str = "", name: str = "", subresource: str = ""
@@ -258,13 +260,17 @@ async def _error_of(response: Response) -> ApiError:
     return error_from_status(response.status, status if isinstance(status, dict) else {})
 
 
-async def _lines(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _lines(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     rest = b""
-    async for chunk in stream:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield line
+    try:
+        async for chunk in stream:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    yield line
+    finally:  # the connection goes now, not when the garbage is collected
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
 
 
 def _given(**query: str) -> dict[str, str]:

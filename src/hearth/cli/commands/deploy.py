@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from hearth.api.errors import AlreadyExists, ApiError, Conflict, NotFound
-from hearth.api.kinds import SERVICE
+from hearth.api.kinds import REVISION, SERVICE
 from hearth.api.meta import Wire, generation_of, status_of
 from hearth.api.names import RUNTIME_IMAGE_PREFIX
 from hearth.cli.command import common_options, examples
 from hearth.cli.completing import service_names
+from hearth.cli.core.readiness import Phase, outlook_of
 from hearth.cli.core.tables import format_bytes
 from hearth.cli.core.template import Blob, Port, Scale, Wanted, new_service, service_patch
 from hearth.cli.errors import Failure
@@ -154,7 +155,7 @@ async def _deploy(session: Session, what: _Deployment, progress: Progress) -> Wi
     try:
         service = await wait_until_ready(session, service, progress, what.wait_timeout_s)
     except Failure as failure:
-        raise await _with_log(session, what.name, failure) from failure
+        raise await _with_details(session, what.name, failure) from failure
     progress.done("ready", _readiness(service))
     return service
 
@@ -231,18 +232,21 @@ async def _write(session: Session, name: str, wanted: Wanted) -> tuple[Wire, Wir
     raise Failure(f"service {name}: others kept writing it while it was to be deployed")
 
 
-async def _with_log(session: Session, name: str, failure: Failure) -> Failure:
-    """The failure, with the last lines that the new revision's pods printed."""
+async def _with_details(session: Session, name: str, failure: Failure) -> Failure:
+    """The failure, with what the new revision says and the last lines that its pods printed."""
+    said, lines = [failure.message], ""
     try:
         service = await session.client.get(SERVICE, session.namespace, name)
         revision = str(status_of(service).get("latestCreatedRevisionName") or "")
         lines = await last_lines(session, name, revision, _LOG_LINES)
+        outlook = outlook_of(await session.client.get(REVISION, session.namespace, revision))
+        if outlook.phase is not Phase.READY and str(outlook) not in failure.message:
+            said.append(f"revision {revision}: {outlook}")
     except (ApiError, ConnectionError):
-        return failure
-    if not lines:
-        return failure
-    said = f"{failure.message}\nThe last lines of its log:\n{lines}"
-    return Failure(said, failure.code)
+        pass  # what is known is told
+    if lines:
+        said.append(f"The last lines of its log:\n{lines}")
+    return Failure("\n".join(said), failure.code)
 
 
 def _readiness(service: Wire) -> str:

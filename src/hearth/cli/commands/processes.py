@@ -1,8 +1,10 @@
-"""``hearth up`` and the four processes it consists of: options to settings, no more."""
+"""``hearth up`` and the four processes it consists of: options to settings, no more.
+
+What they are made of is imported when one is started, so that their help is not.
+"""
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +43,8 @@ _STATE = click.option("--state", type=click.Path(), metavar="DIR",
 _KUBECONFIG = click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="FILE",
                            help="Names the API server; default: $KUBECONFIG, else the last "
                            "'hearth up', else ~/.kube/config.")  # fmt: skip
+_POOL = click.option("--pool", type=click.IntRange(0), metavar="N",
+                     help="Warm pods to keep; default: as before, at first 4.")  # fmt: skip
 
 
 def _port(name: str, default: int, what: str) -> Callable[[F], F]:
@@ -60,20 +64,16 @@ _AUTOSCALER_PORT = _port("--autoscaler-port", 8443, "Port of the autoscaler")
         "hearth up --pool 20",
     )
 )
-@_options(
-    _STATE,
-    _HTTP_PORT,
-    _API_PORT,
-    click.option("--pool", type=click.IntRange(0), metavar="N",
-                 help="Warm pods to keep; default: as before, at first 4."),
-)  # fmt: skip
+@_options(_STATE, _HTTP_PORT, _API_PORT, _POOL)
 def up(*, config: Path | None, **flags: Any) -> None:
     """Run the whole platform on this machine.
 
     API server, controllers, autoscaler, gateway, node and a pool of warm pods, until Ctrl-C. Prints
     the URLs once it is ready, and writes them to ready.json in the state directory.
     """
-    _run("run_up", _settings(config, flags))
+    from hearth.up import run_up
+
+    _run(lambda: run_up(_settings(config, flags)))
 
 
 @click.command(epilog=examples("hearth apiserver --state /var/lib/hearth"))
@@ -83,18 +83,22 @@ def apiserver(*, config: Path | None, **flags: Any) -> None:
 
     Its kubeconfigs are in the state directory.
     """
-    _run("run_apiserver", _settings(config, flags))
+    from hearth.up import run_apiserver
+
+    _run(lambda: run_apiserver(_settings(config, flags)))
 
 
 @click.command(epilog=examples("hearth controller --kubeconfig /var/lib/hearth/kubeconfig"))
-@_options(_KUBECONFIG, _AUTOSCALER_PORT, _HTTP_PORT)
+@_options(_KUBECONFIG, _AUTOSCALER_PORT, _HTTP_PORT, _POOL)
 def controller(*, config: Path | None, kubeconfig: Path | None, **flags: Any) -> None:
     """Run a shard's controllers alone.
 
     The serving controllers, the autoscaler and the pools. --http-port is the gateway's: it is part
     of the URLs of services.
     """
-    _run("run_controller", _settings(config, flags), _existing(kubeconfig))
+    from hearth.up import run_controller
+
+    _run(lambda: run_controller(_settings(config, flags), _existing(kubeconfig)))
 
 
 @click.command(
@@ -116,7 +120,9 @@ def gateway(*, config: Path | None, kubeconfig: Path | None, **flags: Any) -> No
 
     Envoy, and the companion that configures it and holds requests.
     """
-    _run("run_gateway", _settings(config, flags), _existing(kubeconfig))
+    from hearth.up import run_gateway
+
+    _run(lambda: run_gateway(_settings(config, flags), _existing(kubeconfig)))
 
 
 @click.command(epilog=examples("hearth node --kubeconfig /var/lib/hearth/kubeconfig"))
@@ -130,7 +136,9 @@ def node(*, config: Path | None, kubeconfig: Path | None, **flags: Any) -> None:
 
     It runs the pods of this machine.
     """
-    _run("run_node", _settings(config, flags), _existing(kubeconfig))
+    from hearth.up import run_node
+
+    _run(lambda: run_node(_settings(config, flags), _existing(kubeconfig)))
 
 
 def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
@@ -156,10 +164,11 @@ def _existing(kubeconfig: Path | None) -> Path:
     return path
 
 
-def _run(name: str, *arguments: Any) -> None:
-    """Call ``hearth.up``'s function of that name; it returns when the process was told to end."""
-    composition = importlib.import_module("hearth.up")  # brings in every component
+def _run(process: Callable[[], None]) -> None:
+    """Run the process until it was told to end; why it cannot start is a sentence."""
+    from hearth.up import StartError
+
     try:
-        getattr(composition, name)(*arguments)
-    except composition.StartError as error:
+        process()
+    except StartError as error:
         raise Failure(str(error)) from error
