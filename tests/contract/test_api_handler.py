@@ -273,3 +273,15 @@ def test_a_state_that_is_no_directory_is_refused(tmp_path):
 
     with pytest.raises(StoreUnavailable, match="cannot be used"):
         asyncio.run(story())
+
+
+@pytest.mark.parametrize("file", ["pki/ca.crt", "pki/ca.key", "tokens.csv", "hearth.db"])
+def test_a_broken_file_in_the_state_is_refused_by_name(tmp_path, file):
+    async def story():
+        async with running(tmp_path / "state"):
+            pass
+
+    asyncio.run(story())
+    (tmp_path / "state" / file).write_bytes(b"broken")
+    with pytest.raises(StoreUnavailable, match=file):
+        asyncio.run(story())

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearth.apiserver.auth import USERS, Authenticator, load_users
+from hearth.apiserver.auth import USERS, Authenticator, TokenFileError, load_users
 from hearth.apiserver.bootstrap import bootstrap
 from hearth.apiserver.gc import GarbageCollector
 from hearth.apiserver.logs import NodeLogs
 from hearth.apiserver.objects import Objects
 from hearth.apiserver.packages import Packages
-from hearth.apiserver.pki import open_pki, write_kubeconfig
+from hearth.apiserver.pki import PkiError, open_pki, write_kubeconfig
 from hearth.apiserver.serve import listen, serve
 from hearth.apiserver.server import ApiServer
 from hearth.client import Client
@@ -40,7 +40,6 @@ async def open_apiserver(state: Path, host: str, port: int) -> AsyncIterator[Run
 
     Raises:
         StoreUnavailable: the state is in use, unreadable or of a newer version.
-        PkiError, TokenFileError: a file in it cannot be used.
         ListenError: the port is in use.
     """
     prepare_state(state)
@@ -48,22 +47,35 @@ async def open_apiserver(state: Path, host: str, port: int) -> AsyncIterator[Run
     try:
         with contextlib.closing(listen(host, port)) as sock:
             url = _url(_called(host), sock.getsockname()[1])
-            pki = open_pki(state / "pki", _called(host))
-            users = load_users(state / "tokens.csv")
+            with _state_faults(state):
+                pki = open_pki(state / "pki", _called(host))
+                users = load_users(state / "tokens.csv")
+                packages = Packages(state / "packages")
             tokens = {user.name: token for token, user in users.items()}
             clock = SystemClock()
             objects = Objects(backend, clock)
-            packages = Packages(state / "packages")
             handler = ApiServer(objects, Authenticator(users), packages, NodeLogs(backend), clock)
             await bootstrap(Client(handler, token=tokens["admin"], field_manager="bootstrap"), pki)
-            for name, user in USERS.items():
-                file = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
-                write_kubeconfig(state / file, url, pki, name, tokens[user.name])
+            with _state_faults(state):
+                for name, user in USERS.items():
+                    file = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
+                    write_kubeconfig(state / file, url, pki, name, tokens[user.name])
             parts = (Part("garbage collector", GarbageCollector(objects, clock).run),)
             async with serve(handler, sock, pki.server_context()):
                 yield RunningApiServer(handler, url, state / "kubeconfig", tokens, parts)
     finally:
         await backend.close()
+
+
+@contextlib.contextmanager
+def _state_faults(state: Path) -> Iterator[None]:
+    """Say of a file in the state directory that cannot be used what is said of the store."""
+    try:
+        yield
+    except (PkiError, TokenFileError) as error:
+        raise StoreUnavailable(str(error)) from error
+    except OSError as error:
+        raise StoreUnavailable(f"state {state}: cannot be used: {error}") from error
 
 
 def _url(host: str, port: int) -> str:
