@@ -22,6 +22,7 @@ from benchmarks.platform import (
 
 RUNS = 200
 POOL = 6
+SLOW_S = 0.15  #: a call that takes longer is shown with its phases
 
 
 def run() -> Iterator[dict[str, object]]:
@@ -38,8 +39,17 @@ async def _measure(example: str) -> dict[str, float]:
             await deploy(on, service(name, code | AT_ZERO))
             await pool_is_full(on, POOL)
             await asyncio.sleep(0.05)
-            status, took_s, answer = await call(on, name)
+            status, took_s, answer = await call(on, name, "Hearth-Timing: 1\r\n")
             if status != 200:
                 raise RuntimeError(f"{name}: answered {status}: {answer!r}")
             taken.append(took_s)
+            if took_s > SLOW_S:
+                print(f"# slow: {name} {took_s * 1e3:.0f} ms {_timing(answer)}", flush=True)
         return spread_ms(taken[1:])
+
+
+def _timing(answer: bytes) -> str:
+    for line in answer.decode("latin-1").split("\r\n"):
+        if line.lower().startswith("server-timing:"):
+            return line
+    return ""

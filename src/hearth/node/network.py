@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Iterator
 
 _PREFIX = 20  #: 4,093 pods
@@ -29,7 +30,7 @@ class Network:
         self._subnet = subnet
         self._gateway = next(subnet.hosts())
         self._free = self._addresses()
-        self._returned: list[str] = []
+        self._returned: deque[str] = deque()
         self._number = 0
 
     @property
@@ -42,7 +43,9 @@ class Network:
         await _try("ip", "link", "del", self._bridge)
         await _run(
             "ip", "-batch", "-",
-            given=f"link add {self._bridge} type bridge\n"
+            # Without an address of its own a bridge takes that of a port, and changes it as ports
+            # come and go: what pods send would be lost until they ask again (13 s, seen).
+            given=f"link add {self._bridge} address {_mac(self.gateway)} type bridge\n"
             f"addr add {self._gateway}/{_PREFIX} dev {self._bridge}\n"
             f"link set {self._bridge} up\n",
         )  # fmt: skip
@@ -58,12 +61,12 @@ class Network:
 
     async def attach(self, pid: int) -> str:
         """Give the pod's namespace an address; returns it."""
-        ip = self._returned.pop() if self._returned else next(self._free)
+        ip = self._address()
         self._number += 1
         host = f"{self._bridge[:8]}v{self._number % 100000}"
         await _run(
             "ip", "-batch", "-",
-            given=f"link add {host} type veth peer name eth0 netns {pid}\n"
+            given=f"link add {host} type veth peer name eth0 address {_mac(ip)} netns {pid}\n"
             f"link set {host} master {self._bridge} up\n",
         )  # fmt: skip
         await _run(
@@ -75,7 +78,7 @@ class Network:
 
     def release(self, ip: str) -> None:
         """The pod is gone; its address may be given away again."""
-        self._returned.insert(0, ip)
+        self._returned.append(ip)
 
     async def close(self) -> None:
         """Remove the bridge; the pods' ends went with their namespaces."""
@@ -83,12 +86,27 @@ class Network:
         if shutil.which("nft"):
             await _try("nft", "delete", "table", "ip", self._bridge)
 
+    def _address(self) -> str:
+        """A fresh address; once there are none, the one returned longest ago.
+
+        An address that comes back at once would meet what the neighbours still remember of its
+        last pod.
+        """
+        fresh = next(self._free, None)
+        if fresh is None and not self._returned:
+            raise NetworkUnavailable(f"subnet {self._subnet}: no address is left")
+        return fresh or self._returned.popleft()
+
     def _addresses(self) -> Iterator[str]:
         hosts = self._subnet.hosts()
         next(hosts)  # the gateway's
         for address in hosts:
             yield str(address)
-        raise NetworkUnavailable(f"subnet {self._subnet}: no address is left")
+
+
+def _mac(ip: str) -> str:
+    """A hardware address that goes with the IP, so that neighbours' caches stay right."""
+    return "02:68:" + ":".join(f"{int(part):02x}" for part in ip.split("."))
 
 
 async def open_network(wish: str, identity: str) -> Network | None:
