@@ -114,9 +114,10 @@ def platform(folder: Path) -> Iterator[Platform]:
     state = folder / "state"
     state.mkdir(mode=0o700)
     command = [HEARTH, "up", "--state", str(state), "--http-port", "0", "--api-port", "0"]
+    environ = {**os.environ, "XDG_STATE_HOME": str(folder)}  # not the user's last hearth up
     started = time.monotonic()
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
     try:
         ready = await_ready(process, state, folder / "log")
         say(f"ready after {time.monotonic() - started:.1f} s")

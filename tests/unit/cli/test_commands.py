@@ -1,10 +1,16 @@
+import asyncio
 import json
 
 import pytest
 import yaml
 
 from hearth.api.errors import Forbidden
-from hearth.api.kinds import LEASE, NODE, POD_POOL, REVISION, SERVICE
+from hearth.api.kinds import LEASE, NODE, POD, POD_POOL, REVISION, SERVICE
+from hearth.cli.commands.logs import _Reader
+from hearth.cli.pods import pod_selector
+from hearth.cli.session import Session
+from hearth.client import Client
+from tests.unit.virtual import run_virtual
 
 SYSTEM = "hearth-system"
 NOW = "2999-01-01T00:00:00.000000Z"
@@ -169,3 +175,20 @@ def test_every_command_shows_an_example(hearth):
             said = hearth(name, "--help").stdout
             assert "Examples:" in said, name
             assert f"hearth {name}" in said.split("Examples:")[1], name
+
+
+def test_following_prints_pods_to_come_until_it_is_interrupted(hello, capsysbinary):
+    async def story():
+        session = Session(Client(hello), "default", "")
+        reader = _Reader(session, pod_selector("hello"), {"follow": "true"})
+        following = asyncio.ensure_future(reader.follow())
+        started = {"containerStatuses": [{"name": "user-container"}]}
+        for name in ("p1", "p2"):
+            hello.add_pod(name, "hello", "hello-00001", f"from {name}\n")
+            hello.api.set_status(POD, name, started)
+            await asyncio.sleep(1)
+        following.cancel()
+        await asyncio.wait([following])
+
+    run_virtual(story())
+    assert capsysbinary.readouterr().out == b"from p1\n[p2] from p2\n"

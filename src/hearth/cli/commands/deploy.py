@@ -182,7 +182,7 @@ async def _with_packages(session: Session, what: _Deployment, progress: Progress
 
     files = find_files(what.source)
     archive = pack(files, f"source {what.source}")
-    code = await _upload(session, archive, f"{len(files)} files", "code", progress)
+    code = await _upload(session, archive, _counted(files), "code", progress)
     if not has_requirements(what.source):
         return replace(what.wanted, code=code)
     cache = cache_folder(os.environ)
@@ -194,6 +194,10 @@ async def _with_packages(session: Session, what: _Deployment, progress: Progress
     return replace(
         what.wanted, code=code, layer=await _upload(session, layer, how, "layer", progress)
     )
+
+
+def _counted(files: Sequence[object]) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files)} files"
 
 
 async def _upload(
