@@ -25,22 +25,14 @@ def make_bootstrap(
     *, name: str, host: str, port: int, xds: str, activator: str, admin: str
 ) -> Config:
     """The bootstrap; the last three are paths of unix sockets."""
-    discovery = {
-        "api_type": "DELTA_GRPC",
-        "transport_api_version": "V3",
-        "set_node_on_first_message_only": True,
-        "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
-    }
-    reports = {
-        "api_type": "GRPC",
-        "transport_api_version": "V3",
-        "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
-    }
     return {
         "node": {"id": name, "cluster": "hearth"},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
-        "dynamic_resources": {"ads_config": discovery, "cds_config": ADS},
-        "cluster_manager": {"load_stats_config": reports},
+        "dynamic_resources": {
+            "ads_config": {**_xds("DELTA_GRPC"), "set_node_on_first_message_only": True},
+            "cds_config": ADS,
+        },
+        "cluster_manager": {"load_stats_config": _xds("GRPC")},
         "static_resources": {
             "clusters": [
                 _pipe_cluster("xds", xds, http2=True),
@@ -70,19 +62,22 @@ def make_bootstrap(
                 }
             ]
         },
-        # What is not asked for is not kept: 38 instead of 60 MB per 1,000 clusters (measured).
-        "stats_config": {
-            "stats_matcher": {
-                "inclusion_list": {
-                    "patterns": [
-                        {"prefix": "cluster_manager."},
-                        {"prefix": "http.edge."},
-                        {"prefix": "listener_manager."},
-                        {"prefix": "server."},
-                    ]
-                }
-            }
-        },
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": _KEPT_STATS}}},
+    }
+
+
+#: What is not asked for is not kept: 38 instead of 60 MB per 1,000 clusters (measured).
+_KEPT_STATS = [
+    {"prefix": prefix}
+    for prefix in ("cluster_manager.", "http.edge.", "listener_manager.", "server.")
+]
+
+
+def _xds(kind: str) -> Config:
+    return {
+        "api_type": kind,
+        "transport_api_version": "V3",
+        "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
     }
 
 

@@ -81,7 +81,8 @@ def become(spec: Specialisation, pod: Pod) -> int:
         if isinstance(entry, Program):
             return _run_program(entry, spec, pod, port, layer)
         if layer is not None and (clash := _clash(layer, pod.preloaded)):
-            return _run_afresh(entry, spec, pod, port, code, layer, clash)
+            print(f"starting afresh for {clash}", file=sys.stderr)
+            return _run_afresh(entry, spec, pod, port, (layer, code))
         return _run_python(entry, pod, port, code, layer)
     except CodeError as error:
         return pod.fail(error.reason, error.message)
@@ -142,21 +143,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _run_afresh(
-    entry: Application,
-    spec: Specialisation,
-    pod: Pod,
-    port: int,
-    code: Path,
-    layer: Path,
-    clash: str,
+    entry: Application, spec: Specialisation, pod: Pod, port: int, paths: tuple[Path, ...]
 ) -> int:
     """Serve from a new interpreter: another version of something is imported in this one."""
-    os.environ["PYTHONPATH"] = f"{layer}{os.pathsep}{code}"
+    own = Path(__file__).parents[2]
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (*paths, own)))
     names = ",".join(entry.names)
-    command = [sys.executable, "-m", "hearth.loader.serving", entry.module, names, str(port)]
-    os.environ["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[2])
-    print(f"starting afresh for {clash}", file=sys.stderr)
-    return _run_program(Program(tuple(command)), spec, pod, port, None)
+    command = (sys.executable, "-m", "hearth.loader.serving", entry.module, names, str(port))
+    return _run_program(Program(command), spec, pod, port, None)
 
 
 def _run_program(

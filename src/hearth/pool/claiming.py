@@ -1,8 +1,8 @@
 """One claim from beginning to end: reserve, specialise, adopt; or an ordinary pod.
 
 Nothing here waits for a watch unless an ordinary pod must be made. The answer waits for the loader
-alone; the adopting write follows beside it, so a pod that carries a revision's label always answers.
-A crash between the two leaves a specialised pod among the warm ones: whoever claims it next is
+alone; the adopting write follows beside it, so a pod with a revision's label always answers. A
+crash between the two leaves a specialised pod among the warm ones: whoever claims it next is
 refused by its loader, and deletes it.
 """
 
