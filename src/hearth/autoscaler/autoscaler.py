@@ -16,7 +16,14 @@ from hearth.api.activation import (
 )
 from hearth.api.errors import ApiError, NotFound
 from hearth.api.kinds import POD, POOLED_REPLICA_SET, REVISION
-from hearth.api.meta import ObjectKey, Wire, is_deleting, labels_of, spec_of
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    is_condition_true,
+    is_deleting,
+    labels_of,
+    spec_of,
+)
 from hearth.api.names import REVISION_LABEL
 from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import Answer, Observation, State, decide
@@ -203,6 +210,7 @@ class ShardAutoscaler:
             Window(spec.stable_window_s),
             Window(spec.panic_window_s),
             self._clock.monotonic_s(),
+            state=State(reached_initial=is_condition_true(revision, "Ready")),
             replicas=self._replicas_in_cache(key),
         )
         self._decided[key] = decided

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_S = 10.0
 LEASE_S = 30
 _REPORTS_MAX = 100  #: load reports that may wait for the autoscaler; older ones are dropped
+_SOCKET_PATH_MAX = 100  #: the kernel takes 107 characters
 _SETTLE_S = 0.005  #: programmed batches within this are noted in one write
 
 
@@ -73,11 +76,8 @@ class Gateway:
 
     async def run(self) -> None:
         """Run Envoy and its companion until cancelled."""
-        sockets = Path(tempfile.mkdtemp(prefix="hearth-gateway-"))  # 0700; short, as paths must be
-        try:
+        with _socket_folder(self._settings.state) as sockets:
             await self._run(sockets)
-        finally:
-            shutil.rmtree(sockets, ignore_errors=True)
 
     async def _run(self, sockets: Path) -> None:
         settings = self._settings
@@ -178,3 +178,19 @@ class Gateway:
                 await self._client.create(LEASE, {"metadata": own, "spec": spec})
             except AlreadyExists:
                 return
+
+
+@contextlib.contextmanager
+def _socket_folder(state: Path) -> Iterator[Path]:
+    """A folder for unix sockets: in the state, or in a short temporary path if that is too long."""
+    folder = state / "run"
+    if len(str(folder / "activator")) > _SOCKET_PATH_MAX:
+        with tempfile.TemporaryDirectory(prefix="hearth-") as short:
+            yield Path(short)
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # an earlier gateway's
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -7,6 +7,7 @@ that a fork is a clean copy. The agent says, one JSON line each, file descriptor
     {"op": "spawn", "id": …, "pod": {…}, "cgroups": […], "netns": bool}  + channel, stdout, stderr
     {"op": "kill", "pid": n, "signal": n}     to the pod's whole process group
     {"op": "purge", "pid": n, "cgroups": […]} nothing of the pod may be left; remove its cgroups
+    {"op": "at_end", "commands": […], "directories": […]}   to do when the agent is gone
 
 and hears ``{"op": "spawned", "id", "pid"}``, ``{"op": "exited", "pid", "status"}``.
 
@@ -24,6 +25,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 import traceback
@@ -50,6 +52,7 @@ class Zygote:
         self._rest = b""
         self._fds: list[int] = []
         self._pods: dict[int, list[str]] = {}  #: cgroups by pid
+        self._at_end: dict[str, Any] = {}
         self._wake_read, self._wake_write = os.pipe()
 
     def run(self) -> None:
@@ -92,6 +95,8 @@ class Zygote:
                 self._spawn(message, fds)
             case "kill":
                 self._kill(message["pid"], message["signal"])
+            case "at_end":
+                self._at_end = message
             case "purge":
                 self._purge(message["pid"], message["cgroups"], message.get("name", ""))
 
@@ -181,8 +186,13 @@ class Zygote:
                     os.kill(child, signal.SIGKILL)
             self._reap_quietly()
             if not _children():
-                return
+                break
             time.sleep(0.01)
+        for directory in self._at_end.get("directories", ()):
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+        for command in self._at_end.get("commands", ()):
+            _run_quietly(command)
 
     def _reap_quietly(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -197,6 +207,11 @@ class Zygote:
 def _unshare_network() -> None:
     if _libc.unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "cannot get a network namespace of its own")
+
+
+def _run_quietly(command: list[str]) -> None:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(command, capture_output=True, timeout=5, check=False)
 
 
 def _place(cgroups: list[str]) -> None:

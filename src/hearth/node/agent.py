@@ -20,7 +20,7 @@ from hearth.api.meta import Wire, name_of, namespace_of, spec_of, status_of, uid
 from hearth.api.names import SYSTEM_NAMESPACE
 from hearth.client import Client
 from hearth.kit.clock import Clock
-from hearth.kit.tasks import Part
+from hearth.kit.tasks import Part, TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.node.cache import PackageCache
 from hearth.node.cgroups import open_cgroups
@@ -57,6 +57,7 @@ class NodeAgent:
         self._workers: dict[str, Worker] = {}
         self._machinery: Machinery | None = None
         self._log_port = 0
+        self._closing = TaskGroup()
         self.ready = asyncio.Event()  #: set once pods can be run
 
     def parts(self) -> list[Part]:
@@ -70,6 +71,10 @@ class NodeAgent:
         parent = f"hearth-{settings.name}-{os.getpid()}"
         cgroups = open_cgroups(settings.cgroups, parent)
         network = await open_network(settings.netns, str(settings.state.resolve()))
+        self._zygotes.at_end = {
+            "commands": network.removal if network is not None else [],
+            "directories": cgroups.parents if cgroups is not None else [],
+        }
         cache = PackageCache(
             self._client, settings.state / "packages", settings.cache_max_bytes, self._in_use
         )
@@ -92,6 +97,7 @@ class NodeAgent:
                 cgroups.close()
 
     async def _close(self) -> None:
+        await self._closing.close()
         for worker in list(self._workers.values()):
             await worker.close()
         await self._zygotes.close()
@@ -140,7 +146,7 @@ class NodeAgent:
         worker = self._workers.pop(uid, None)
         if worker is not None:
             shutil.rmtree(self._settings.state / "pods" / uid, ignore_errors=True)
-            asyncio.get_running_loop().create_task(worker.close(), name=f"close {uid}")
+            self._closing.start(worker.close(), name=f"close {uid}")
 
     async def _mark_lost(self) -> None:
         """Pods that an earlier agent ran have ended with it: say so, for their owners."""

@@ -64,6 +64,11 @@ class Cgroups:
             raise CgroupsUnavailable(f"cgroups cannot be made: {error}") from error
         self._sweep()
 
+    @property
+    def parents(self) -> list[str]:
+        """The groups that hold the pods' groups."""
+        return [str(path) for path in self._parents.values()]
+
     def make(self, uid: str, limits: Limits) -> list[str]:
         """Make a pod's groups and set its limits; returns their paths."""
         paths = []

@@ -59,6 +59,12 @@ class Network:
             )  # fmt: skip
             await _try("sysctl", "-qw", f"net.ipv4.conf.{self._bridge}.forwarding=1")
 
+    @property
+    def removal(self) -> list[list[str]]:
+        """The commands that remove what is left of it."""
+        nft = [["nft", "delete", "table", "ip", self._bridge]] if shutil.which("nft") else []
+        return [["ip", "link", "del", self._bridge], *nft]
+
     async def attach(self, pid: int) -> str:
         """Give the pod's namespace an address; returns it."""
         ip = self._address()
@@ -82,9 +88,8 @@ class Network:
 
     async def close(self) -> None:
         """Remove the bridge; the pods' ends went with their namespaces."""
-        await _try("ip", "link", "del", self._bridge)
-        if shutil.which("nft"):
-            await _try("nft", "delete", "table", "ip", self._bridge)
+        for command in self.removal:
+            await _try(*command)
 
     def _address(self) -> str:
         """A fresh address; once there are none, the one returned longest ago.

@@ -43,6 +43,8 @@ class Zygotes:
         self._readers: set[asyncio.Task[None]] = set()
         self._of_pid: dict[int, _Zygote] = {}
         self._orders = TaskGroup()
+        #: what a zygote does when we are gone: ``commands`` to run, ``directories`` to remove
+        self.at_end: dict[str, Any] = {}
 
     async def warm(self, preload: Sequence[str]) -> None:
         """Start the zygote of a preload set ahead of its first pod."""
@@ -133,6 +135,8 @@ class Zygotes:
         async with asyncio.timeout(_WARM_TIMEOUT_S):
             if not await reader.readline():
                 raise ZygoteDied(f"zygote {preload}: ended with {process.wait()} while it started")
+        at_end = json.dumps({"op": "at_end", **self.at_end}).encode() + b"\n"
+        await _send(ours, at_end, [])
         task = asyncio.create_task(self._read(zygote, reader), name="zygote reader")
         self._readers.add(task)
         task.add_done_callback(self._readers.discard)

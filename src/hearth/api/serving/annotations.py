@@ -64,8 +64,8 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 #: What each annotation (without the prefix) may be; both of Knative's spellings are taken.
 _CHECKS: Mapping[str, Callable[[str], str]] = {
-    "class": lambda text: "",
-    "metric": lambda text: "",
+    "class": _one_of("kpa.autoscaling.knative.dev"),
+    "metric": _one_of("concurrency"),
     "min-scale": _integer(0),
     "max-scale": _integer(0),
     "initial-scale": _integer(0),

@@ -110,8 +110,8 @@ def _bound(
 ) -> tuple[int, str]:
     """Minimum, maximum, initial and activation scale, and what it takes to go to zero."""
     low = spec.min_scale if spec.reachable else 0
-    if not state.reached_initial and not seen.idle:
-        low = max(low, spec.initial_scale)
+    if not state.reached_initial:  # whoever set the scale first meant it
+        low = max(low, min(spec.initial_scale, seen.replicas))
     if wanted > 0:
         low = max(low, spec.activation_scale if wanted < spec.activation_scale else 0)
     if wanted < low:

@@ -1,9 +1,9 @@
 """Averages over the last seconds, in constant memory.
 
-A window is a ring of one-second buckets; each sample is added to the bucket of its second, and the
-average is over the samples of the buckets that are still in the window. Seconds without a sample
-do not count: gateways report several times a second while there is anything to report, and say
-zero once when there is nothing left; after that the window is told of the silence.
+A window is a ring of one-second buckets. A bucket's value is the average of the samples of its
+second, and 0 without any: gateways report several times a second while there is anything to report,
+say zero once when there is nothing left, and are silent after that. The window's value is the
+average of its buckets, or of those since its first sample while it is not full yet.
 
 Source: knative/serving pkg/autoscaler/aggregation (TimedFloat64Buckets).
 """
@@ -23,6 +23,7 @@ class Window:
     length_s: float
     _sums: list[float] = field(default_factory=list)
     _counts: list[int] = field(default_factory=list)
+    _first: int | None = None  #: number of the bucket with the first sample of this activity
     _last: int = -1  #: number of the newest bucket, in buckets since the epoch of the clock
 
     def __post_init__(self) -> None:
@@ -34,15 +35,21 @@ class Window:
         """Take in a sample; one that is older than the window is dropped."""
         bucket = int(at_s // BUCKET_S)
         self._advance(bucket)
-        if bucket > self._last - len(self._sums):
-            self._sums[bucket % len(self._sums)] += value
-            self._counts[bucket % len(self._sums)] += 1
+        size = len(self._sums)
+        if bucket <= self._last - size:
+            return
+        if not any(self._counts):
+            self._first = bucket
+        self._sums[bucket % size] += value
+        self._counts[bucket % size] += 1
 
     def average(self, at_s: float) -> float:
-        """Over the samples of the last ``length_s``; 0 without any."""
+        """Over the last ``length_s``; 0 without any sample in it."""
         self._advance(int(at_s // BUCKET_S))
-        count = sum(self._counts)
-        return sum(self._sums) / count if count else 0.0
+        if self._first is None or not any(self._counts):
+            return 0.0
+        total = sum(s / c for s, c in zip(self._sums, self._counts, strict=True) if c)
+        return total / min(len(self._sums), self._last - self._first + 1)
 
     def is_empty(self, at_s: float) -> bool:
         """Whether every sample in the window is 0, or there is none."""
