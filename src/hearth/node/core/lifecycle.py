@@ -165,8 +165,7 @@ class PodMachine:
             case Asked() | BackoffOver():
                 return self._start()
             case Refused(reason, message):
-                self.state, self.waiting_reason, self.waiting_message = "waiting", reason, message
-                return [Report()]
+                return self._refuse(reason, message)
             case Placed(at_s):
                 self._has_process, self.started_s = True, at_s
                 return [Kill()] if self.state == "stopping" else []
@@ -195,6 +194,12 @@ class PodMachine:
             return []
         self.state, self.waiting_reason, self.waiting_message = "starting", "", ""
         return [Start()]
+
+    def _refuse(self, reason: str, message: str) -> list[Effect]:
+        if self.state not in ("new", "starting"):
+            return []
+        self.state, self.waiting_reason, self.waiting_message = "waiting", reason, message
+        return [Report()]
 
     def _set_ready(self, ready: bool) -> list[Effect]:
         if self.state == "starting" and ready:

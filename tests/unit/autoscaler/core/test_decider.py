@@ -1,0 +1,76 @@
+from dataclasses import replace
+
+import pytest
+
+from hearth.autoscaler.core.decider import Observation, State, decide
+from hearth.autoscaler.core.spec import DeciderSpec
+
+SPEC = DeciderSpec(
+    target=10, min_scale=0, max_scale=0, initial_scale=1, activation_scale=1, stable_window_s=60,
+    panic_window_s=6, panic_threshold=2, max_scale_up_rate=1000, max_scale_down_rate=2,
+    scale_down_delay_s=0, retention_s=0, reachable=True,
+)  # fmt: skip
+
+
+def seen(ready=1, stable=0.0, panic=None, at=1000.0, replicas=None, observed=600.0, idle=None):
+    return Observation(
+        at_s=at, ready_pods=ready, replicas=ready if replicas is None else replicas,
+        stable=stable, panic=stable if panic is None else panic,
+        idle=stable == 0 if idle is None else idle, observed_s=observed,
+    )  # fmt: skip
+
+
+REACHED = State(reached_initial=True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "observed", "was", "want"),
+    [
+        pytest.param({}, seen(ready=2, stable=20), REACHED, 2, id="steady"),
+        pytest.param({}, seen(ready=2, stable=31), REACHED, 4, id="up-rounds-up"),
+        pytest.param({}, seen(ready=8, stable=1), REACHED, 4, id="down-is-rate-limited"),
+        pytest.param({}, seen(ready=1, stable=5, panic=45), REACHED, 5, id="burst-panics"),
+        pytest.param({"max_scale_up_rate": 2.0}, seen(stable=90), REACHED, 2, id="up-rate"),
+        pytest.param({"min_scale": 3}, seen(stable=1), REACHED, 3, id="min-scale"),
+        pytest.param({"min_scale": 3, "reachable": False}, seen(), REACHED, 0, id="unreachable"),
+        pytest.param({"max_scale": 2}, seen(stable=500), REACHED, 2, id="max-scale"),
+        pytest.param({"activation_scale": 3}, seen(stable=5), REACHED, 3, id="activation-scale"),
+        pytest.param({"activation_scale": 3}, seen(stable=60, ready=6), REACHED, 6, id="above-it"),
+        pytest.param({}, seen(), REACHED, 0, id="idle-goes-to-zero"),
+        pytest.param({}, seen(observed=30), REACHED, 1, id="not-before-a-whole-window"),
+        pytest.param({}, seen(stable=0, idle=False), REACHED, 1, id="not-after-a-request"),
+        pytest.param({"retention_s": 90.0}, seen(), replace(REACHED, idle_since_s=950.0), 1,
+                     id="the-last-pod-is-kept"),
+        pytest.param({"retention_s": 90.0}, seen(), replace(REACHED, idle_since_s=900.0), 0,
+                     id="until-its-time-has-come"),
+        pytest.param({"initial_scale": 5}, seen(ready=0, replicas=5), State(), 5,
+                     id="the-initial-scale-is-reached-first"),
+        pytest.param({"initial_scale": 5}, seen(ready=0, replicas=0), State(), 0,
+                     id="zero-stays-zero"),
+    ],
+)  # fmt: skip
+def test_decide(spec, observed, was, want):
+    assert decide(replace(SPEC, **spec), observed, was)[0].replicas == want
+
+
+def test_panic_never_goes_down_and_ends_a_stable_window_after_the_last_excess():
+    answer, state = decide(SPEC, seen(stable=5, panic=45, at=0), REACHED)
+    assert answer.replicas == 5
+    answer, state = decide(SPEC, seen(ready=5, stable=12, panic=12, at=50), state)
+    assert answer.replicas == 5
+    answer, _ = decide(SPEC, seen(ready=5, stable=12, panic=12, at=61), state)
+    assert answer.replicas == 2
+
+
+def test_a_scale_down_waits_for_its_delay():
+    spec = replace(SPEC, scale_down_delay_s=30.0)
+    _, state = decide(spec, seen(ready=4, stable=40, at=0), REACHED)
+    answer, state = decide(spec, seen(ready=4, stable=20, at=20), state)
+    assert answer.replicas == 4
+    answer, _ = decide(spec, seen(ready=4, stable=20, at=31), state)
+    assert answer.replicas == 2
+
+
+def test_every_answer_says_why():
+    for observed in (seen(), seen(stable=5), seen(stable=5, panic=99), seen(observed=1)):
+        assert decide(SPEC, observed, REACHED)[0].reason

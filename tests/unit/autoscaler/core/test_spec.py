@@ -1,0 +1,41 @@
+import pytest
+
+from hearth.autoscaler.core.spec import decider_spec
+
+
+def revision(spec=None, labels=None, **annotations):
+    named = {f"autoscaling.knative.dev/{k.replace('_', '-')}": v for k, v in annotations.items()}
+    return {"metadata": {"annotations": named, "labels": labels or {}}, "spec": spec or {}}
+
+
+@pytest.mark.parametrize(
+    ("wire", "target"),
+    [
+        pytest.param(revision(), 70, id="default-100-at-70-percent"),
+        pytest.param(revision({"containerConcurrency": 10}), 7, id="hard-limit"),
+        pytest.param(revision(target="20"), 14, id="annotation"),
+        pytest.param(revision({"containerConcurrency": 10}, target="20"), 7, id="limit-caps-it"),
+        pytest.param(
+            revision(target="10", target_utilization_percentage="50"), 5, id="utilisation"
+        ),
+    ],
+)
+def test_target(wire, target):
+    assert decider_spec(wire).target == pytest.approx(target)
+
+
+def test_knatives_defaults():
+    spec = decider_spec(revision())
+    assert (spec.min_scale, spec.max_scale, spec.initial_scale) == (0, 0, 1)
+    assert (spec.stable_window_s, spec.panic_window_s, spec.panic_threshold) == (60, 6, 2)
+
+
+def test_both_spellings_and_durations_are_read():
+    spec = decider_spec(revision(minScale="2", window="2m", scale_down_delay="1m30s"))
+    assert (spec.min_scale, spec.stable_window_s, spec.scale_down_delay_s) == (2, 120, 90)
+
+
+@pytest.mark.parametrize(("state", "reachable"), [("active", True), ("reserve", False)])
+def test_a_revision_without_traffic_is_not_reachable(state, reachable):
+    labels = {"serving.knative.dev/routingState": state}
+    assert decider_spec(revision(labels=labels)).reachable is reachable

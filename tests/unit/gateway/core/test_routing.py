@@ -1,0 +1,87 @@
+from hearth.api.meta import ObjectKey
+from hearth.gateway.core.routing import (
+    cluster_name,
+    make_backend,
+    make_endpoints,
+    make_routing,
+    parse_cluster_name,
+)
+
+KEY = ObjectKey("root", "default", "hello-00001")
+
+
+def revision(port=None, **spec):
+    container = {"ports": [port]} if port else {}
+    return {"spec": {"containers": [container], **spec}}
+
+
+def route(*traffic):
+    return {
+        "metadata": {"name": "hello", "namespace": "default"},
+        "status": {"traffic": list(traffic)},
+    }
+
+
+def target(name, percent=None, tag=None):
+    return {"revisionName": name, "percent": percent, "tag": tag}
+
+
+def routing(*traffic, known=("hello-00001", "hello-00002")):
+    def find(key):
+        return revision(timeoutSeconds=100 if key.name.endswith("1") else 200) if (
+            key.name in known
+        ) else None  # fmt: skip
+
+    return make_routing(route(*traffic), "root", find, "localhost")
+
+
+def pod(ip, *, ready="True", deleting=False, revision_name="hello-00001"):
+    meta = {"labels": {"serving.knative.dev/revision": revision_name}}
+    if deleting:
+        meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    conditions = [{"type": "Ready", "status": ready}]
+    status = {"phase": "Running", "podIP": ip, "conditions": conditions}
+    return {"metadata": meta, "spec": {}, "status": status}
+
+
+def test_a_clusters_name_leads_back_to_its_revision():
+    assert parse_cluster_name(cluster_name(KEY)) == KEY
+
+
+def test_traffic_becomes_weights_under_all_names_of_the_service():
+    found = routing(target("hello-00001", 80), target("hello-00002", 20))
+    [host] = found.hosts
+    assert [(w.backend.key.name, w.percent) for w in host.weights] == [
+        ("hello-00001", 80),
+        ("hello-00002", 20),
+    ]
+    assert host.domains[0] == "hello.default.localhost"
+    assert "hello.default.svc.cluster.local" in host.domains
+    assert (host.timeout_s, len(found.backends)) == (200, 2)
+    assert found.name == "root/default/hello"
+
+
+def test_a_tag_is_a_host_of_its_own_also_without_a_share():
+    found = routing(target("hello-00001", 100), target("hello-00002", tag="next"))
+    assert [host.domains[0] for host in found.hosts] == [
+        "hello.default.localhost",
+        "next-hello.default.localhost",
+    ]
+
+
+def test_a_route_waits_for_revisions_that_are_not_known_yet():
+    assert routing(target("hello-00001", 50), target("hello-00009", 50)) is None
+    assert routing() is None
+
+
+def test_a_port_named_h2c_makes_the_cluster_http2():
+    assert make_backend(KEY, revision({"name": "h2c", "containerPort": 9000})).http2
+    plain = make_backend(KEY, revision())
+    assert (plain.http2, plain.port, plain.timeout_s) == (False, 8080, 300)
+
+
+def test_only_pods_that_answer_are_endpoints():
+    backend = make_backend(KEY, revision())
+    pods = [pod("10.0.0.2"), pod("10.0.0.1"), pod("10.0.0.3", ready="False"),
+            pod("10.0.0.4", deleting=True)]  # fmt: skip
+    assert make_endpoints(backend, pods).addresses == (("10.0.0.1", 8080), ("10.0.0.2", 8080))

@@ -1,0 +1,27 @@
+import pytest
+
+from hearth.node.core.acceptance import refusal
+
+GOOD = {"containers": [{"image": "hearth.dev/runtimes/python"}]}
+
+
+def test_a_pod_of_a_known_runtime_is_accepted():
+    assert refusal(GOOD) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        pytest.param({"containers": [{"image": "nginx:1"}]}, "nginx:1: this node has no container "
+                     "runtime", id="image"),
+        pytest.param({"containers": [{"image": "hearth.dev/runtimes/cobol"}]}, "no such runtime",
+                     id="runtime"),
+        pytest.param({"containers": GOOD["containers"] * 2}, "2 containers", id="containers"),
+        pytest.param({**GOOD, "volumes": [{}]}, "volumes", id="volumes"),
+        pytest.param({**GOOD, "runtimeClassName": "kata"}, "runtimeClassName", id="class"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_run_is_named(spec, said):
+    reason, message = refusal(spec)
+    assert reason
+    assert said in message

@@ -1,0 +1,87 @@
+from hearth.pool.core.scaling import (
+    Change,
+    SetCounts,
+    change_pool,
+    change_set,
+    count_set,
+    hash_template,
+    trouble_of,
+)
+
+
+def pod(name, *, ready=True, phase="Running", deleting=False, created="1", claimed=False, of="h"):
+    annotations = {"hearth.dev/template-hash": of}
+    if claimed:
+        annotations["hearth.dev/claimed-from"] = "python"
+    meta = {"name": name, "creationTimestamp": created, "annotations": annotations}
+    if deleting:
+        meta["deletionTimestamp"] = "now"
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    return {"metadata": meta, "status": {"phase": phase, "podIP": "1", "conditions": conditions}}
+
+
+def test_what_is_missing_is_made_counting_what_is_coming():
+    assert change_set([pod("a")], coming=1, wanted=5) == Change(3, ())
+    assert change_set([], coming=2, wanted=1) == Change(0, ())
+
+
+def test_finished_pods_go_and_are_replaced():
+    pods = [pod("a"), pod("b", phase="Failed", ready=False)]
+    assert change_set(pods, coming=0, wanted=2) == Change(1, ("b",))
+
+
+def test_what_goes_first_is_not_ready_then_ordinary_then_youngest():
+    pods = [
+        pod("old", claimed=True, created="1"), pod("young", claimed=True, created="2"),
+        pod("ordinary", created="0"), pod("unready", ready=False, claimed=True, created="0"),
+        pod("going", deleting=True),
+    ]  # fmt: skip
+    assert change_set(pods, 0, wanted=1).delete == ("unready", "ordinary", "young")
+    assert change_set(pods, 0, wanted=0).delete[-1] == "old"
+
+
+def test_a_pool_is_filled_and_emptied_without_touching_reserved_pods():
+    pods = [pod("a"), pod("b"), pod("gone", phase="Failed", ready=False)]
+    assert change_pool(pods, {"a"}, 3, "h") == Change(2, ("gone",))
+    assert change_pool(pods, {"a"}, 0, "h") == Change(0, ("gone", "b"))
+
+
+def test_a_pool_lets_starting_pods_go_before_warm_ones():
+    assert change_pool([pod("warm"), pod("cold", ready=False)], (), 1, "h").delete == ("cold",)
+
+
+def test_pods_of_an_older_template_go_one_at_a_time_and_only_from_a_full_pool():
+    old = [pod("a", of="old"), pod("b", of="old")]
+    assert change_pool(old, (), 2, "new") == Change(0, ("a",))
+    assert change_pool([*old[:1], pod("c", ready=False)], (), 2, "h") == Change(0, ())
+
+
+def test_a_template_is_known_by_its_hash():
+    pool = {"spec": {"replicas": 1, "template": {"a": 1}, "preload": ["flask"]}}
+    assert hash_template(pool) == hash_template({"spec": {**pool["spec"], "replicas": 9}})
+    assert hash_template(pool) != hash_template({"spec": {**pool["spec"], "preload": []}})
+
+
+def test_counts_leave_out_what_has_ended_or_is_going():
+    pods = [pod("a", claimed=True), pod("b", ready=False), pod("c", phase="Failed"),
+            pod("d", deleting=True)]  # fmt: skip
+    assert count_set(pods) == SetCounts(replicas=2, ready=1, claimed=1)
+
+
+def troubled(**status):
+    return [{"status": {"containerStatuses": [status]}}]
+
+
+def test_trouble_is_what_the_container_says():
+    ended = {"exitCode": 3, "message": "bye"}
+    assert trouble_of(troubled(state={"terminated": ended})) == ("ExitCode3", "bye")
+    loop = {
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": ended},
+    }
+    assert trouble_of(troubled(**loop)) == ("ExitCode3", "bye")
+    pull = {"waiting": {"reason": "ErrImagePull", "message": "no"}}
+    assert trouble_of(troubled(state=pull)) == ("ErrImagePull", "no")
+    assert trouble_of(troubled(state={"waiting": {"reason": "ContainerCreating"}})) is None
+    assert trouble_of(troubled(state={"running": {}})) is None
+    assert trouble_of(troubled(state={"terminated": {"exitCode": 0}})) is None
