@@ -1,19 +1,19 @@
 """The private line between a pod's loader and the node agent: JSON lines on a socket pair.
 
-Only the node agent's children have one, and the node agent fetches nothing for it once user code
-is about to run. What is said, loader to node::
+Only the node agent's children have one, and the node agent takes nothing from it but reports once
+user code is about to run. What is said, loader to node::
 
     {"op": "netns"}                                 I am in a network namespace of my own: wire it
     {"op": "ready", "appPort": n, "controlPort": n} I am warm
     {"op": "fetch", "url": …, "digest": …}          where is this package?
-    {"op": "sealed"}                                user code comes next: fetch no more
+    {"op": "sealed"}                                user code comes next: only reports follow
     {"op": "tail"}                                  what did I print last?
     {"op": "listening"}                             the app answers
     {"op": "failed", "reason": …, "message": …}     it cannot
 
 and node to loader::
 
-    {"op": "go", "ip": …}                           the network is there
+    {"op": "go", …}                                 the network is there
     {"op": "fetched", "path": …} or {"op": "fetched", "reason": …, "message": …}
     {"op": "tail", "text": …}
     {"op": "specialise", "spec": {…}}               an ordinary pod: become this now
@@ -26,7 +26,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from hearth.loader.packages import CodeError
+from hearth.loader.packages import CodeError, obtain
 from hearth.loader.protocol import Package
 
 
@@ -59,8 +59,8 @@ class Channel:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def fetch(self, package: Package) -> Path:
-        """Ask the node agent for a package.
+    def obtain(self, package: Package) -> Path:
+        """Ask the node agent for the folder of a package.
 
         Raises:
             CodeError: it cannot be had.
@@ -76,5 +76,36 @@ class Channel:
         self.tell("tail")
         try:
             return str(self.hear().get("text") or "")
-        except EOFError:
+        except (EOFError, OSError):
             return ""
+
+
+class Alone:
+    """Stands in for the node agent where there is none: in a container."""
+
+    def __init__(self, cache: Path) -> None:
+        """Keep packages in ``cache``."""
+        self._cache = cache
+
+    def fileno(self) -> int:
+        """There is nothing to wait for."""
+        return -1
+
+    def tell(self, op: str, **facts: Any) -> None:
+        """Nobody listens."""
+
+    def hear(self) -> dict[str, Any]:
+        """Nobody speaks."""
+        raise EOFError
+
+    def obtain(self, package: Package) -> Path:
+        """Fetch the package and unpack it here.
+
+        Raises:
+            CodeError: it cannot be had.
+        """
+        return obtain(package, self._cache)
+
+    def last_output(self) -> str:
+        """The container's log has it."""
+        return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from hearth.loader.packages import CodeError
 
 MODULES = ("app", "main", "wsgi", "asgi")
 NAMES = ("app", "application", "handle")
+THREADS_MAX = 40  #: for code that is not async; so many requests run at once (anyio has as many)
 ENTRYPOINT_VARIABLE = "HEARTH_ENTRYPOINT"  #: ``module:name``, before all else
+_REFERENCE = re.compile(r"\$(\$|\(([-._a-zA-Z][-._a-zA-Z0-9]*)\))")
 _TRACEBACK_LINES = 12  #: of a failed import, for the user
 
 
@@ -28,9 +31,9 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A Python object to serve: ``module`` and the names it may have there."""
+    """A Python object to serve: the first of ``names`` that is in the first of ``modules``."""
 
-    module: str
+    modules: tuple[str, ...]
     names: tuple[str, ...]
 
 
@@ -46,18 +49,22 @@ def find_entry(
         CodeError: there is none; says what was looked for.
     """
     if command:
-        return Program((*command, *args))
-    if entry := env.get(ENTRYPOINT_VARIABLE):
-        module, colon, name = entry.partition(":")
-        if not module or not colon or not name:
+        return Program(tuple(expand(word, env) for word in (*command, *args)))
+    arguments = tuple(expand(word, env) for word in args)
+    entry = env.get(ENTRYPOINT_VARIABLE)
+    if not entry and (procfile := code / "Procfile").is_file():
+        return _web_process(procfile, arguments)
+    if arguments:
+        said = f"args {list(args)}: there is no command to give them to, only a Python object"
+        raise CodeError("CodeInvalid", said)
+    if entry:
+        module, _, name = entry.partition(":")
+        if not module or not name:
             said = f"{ENTRYPOINT_VARIABLE} is {entry!r}, expected module:name"
             raise CodeError("CodeInvalid", said)
-        return Application(module, (name,))
-    if (procfile := code / "Procfile").is_file():
-        return Program(("/bin/sh", "-c", f"exec {_web_line(procfile)}"))
-    for module in MODULES:
-        if (code / f"{module}.py").is_file() or (code / module / "__init__.py").is_file():
-            return Application(module, NAMES)
+        return Application((module,), (name,))
+    if modules := tuple(module for module in MODULES if _is_module(code, module)):
+        return Application(modules, NAMES)
     raise CodeError(
         "CodeInvalid",
         f"no entry point: looked for a Procfile and for {', '.join(f'{m}.py' for m in MODULES)} "
@@ -65,12 +72,23 @@ def find_entry(
     )
 
 
-def _web_line(procfile: Path) -> str:
+def expand(word: str, env: Mapping[str, str]) -> str:
+    """Replace ``$(NAME)`` as Kubernetes does in commands; unknown names stay, ``$$`` is ``$``."""
+    return _REFERENCE.sub(lambda m: "$" if m[1] == "$" else env.get(m[2], m[0]), word)
+
+
+def _is_module(code: Path, module: str) -> bool:
+    return (code / f"{module}.py").is_file() or (code / module / "__init__.py").is_file()
+
+
+def _web_process(procfile: Path, arguments: tuple[str, ...]) -> Program:
+    """The ``web`` line for the shell, which puts its last command in its own place."""
     for line in procfile.read_text(errors="replace").splitlines():
         kind, colon, command = line.partition(":")
         if colon and kind.strip() == "web" and command.strip():
-            # "exec" must not swallow the shell's own syntax
-            return command.strip().removeprefix("exec ")
+            if not arguments:
+                return Program(("/bin/sh", "-c", command.strip()))
+            return Program(("/bin/sh", "-c", f'{command.strip()} "$@"', "web", *arguments))
     raise CodeError("CodeInvalid", "Procfile: has no line 'web: COMMAND'")
 
 
@@ -81,25 +99,32 @@ def load(entry: Application) -> Any:
         CodeError: ``ImportFailed`` with the end of the traceback, or ``CodeInvalid``.
     """
     importlib.invalidate_caches()
+    for name in entry.modules:
+        module = _import(name)
+        if (found := _object(module, entry.names)) is not None:
+            return as_asgi(found, name)
+    where = " and ".join(entry.modules)
+    raise CodeError("CodeInvalid", f"module {where}: has none of {', '.join(entry.names)}")
+
+
+def _import(name: str) -> ModuleType:
     try:
-        module = importlib.import_module(entry.module)
+        return importlib.import_module(name)
     except BaseException as error:
         lines = traceback.format_exception(error)
         own = "".join(lines).splitlines()[-_TRACEBACK_LINES:]
-        said = f"cannot import {entry.module}: {error!r}\n" + "\n".join(own)
+        said = f"cannot import {name}: {error!r}\n" + "\n".join(own)
         raise CodeError("ImportFailed", said) from error
-    return as_asgi(_object(module, entry), entry.module)
 
 
-def _object(module: ModuleType, entry: Application) -> Any:
-    for name in entry.names:
+def _object(module: ModuleType, names: tuple[str, ...]) -> Any:
+    for name in names:
         found: Any = module
         for step in name.split("."):
             found = getattr(found, step, None)
         if found is not None:
             return found
-    said = f"module {entry.module}: has none of {', '.join(entry.names)}"
-    raise CodeError("CodeInvalid", said)
+    return None
 
 
 def as_asgi(app: Any, where: str) -> Any:
@@ -121,11 +146,11 @@ def as_asgi(app: Any, where: str) -> Any:
     if parameters == 2:
         from a2wsgi import WSGIMiddleware
 
-        return WSGIMiddleware(app)
+        return WSGIMiddleware(app, workers=THREADS_MAX)
     if parameters == 1:
         from hearth.loader.function import FunctionApp
 
-        return FunctionApp(app)
+        return FunctionApp(app, THREADS_MAX)
     said = f"module {where}: {app!r} takes {parameters} arguments, expected ASGI, WSGI or a request"
     raise CodeError("CodeInvalid", said)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import json
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -44,8 +46,9 @@ class FunctionApp:
     and (optionally) headers. A function that is not a coroutine runs in a thread.
     """
 
-    def __init__(self, function: Callable[[Request], Any]) -> None:
+    def __init__(self, function: Callable[[Request], Any], threads_max: int) -> None:
         self._function = function
+        self._threads = ThreadPoolExecutor(threads_max, thread_name_prefix="handle")
         self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - the method itself is wanted
         )
@@ -72,15 +75,19 @@ class FunctionApp:
             body=body,
         )
         try:
-            if self._is_async:
-                answer = await self._function(request)
-            else:
-                answer = await asyncio.to_thread(self._function, request)
+            answer = await self._call(request)
             status, headers, payload = _parts(answer)
         except Exception:  # noqa: BLE001 - the user's function; its log has the traceback
             traceback.print_exc()
             status, headers, payload = 500, {}, b"the function failed; see its log\n"
         await _send(send, status, headers, payload)
+
+    async def _call(self, request: Request) -> Any:
+        if self._is_async:
+            return await self._function(request)
+        run = contextvars.copy_context().run
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, run, self._function, request)
 
 
 async def _body(receive: Receive) -> bytes | None:

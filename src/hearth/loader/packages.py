@@ -7,17 +7,24 @@ A package is a zip, a tar (plain or gzip), one Python file (``data:`` only) or a
 from __future__ import annotations
 
 import base64
+import errno
+import gzip
 import hashlib
 import io
+import lzma
 import os
+import re
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from hearth.loader.protocol import Package
 
@@ -25,6 +32,10 @@ PACKAGE_MAX_BYTES = 250 * 2**20  #: of an archive
 UNPACKED_MAX_BYTES = 2**30  #: of everything in it
 FILES_MAX = 50_000
 FETCH_TIMEOUT_S = 30.0
+_DIRECTORY_MAX_BYTES = FILES_MAX * 512  #: of a zip's central directory, which is read whole
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: What a file system says to names that no archive should hold.
+_BAD_NAMES = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL)
 
 
 class CodeError(Exception):
@@ -51,11 +62,30 @@ def local_directory(package: Package) -> Path | None:
     return path if path.is_dir() else None
 
 
+def check_digest(package: Package) -> None:
+    """Refuse a digest that is none, and a package from elsewhere without one.
+
+    Raises:
+        CodeError: says what was expected.
+    """
+    scheme = package.url.split(":", 1)[0]
+    if package.digest and not _DIGEST.fullmatch(package.digest):
+        said = f"digest is {package.digest[:100]!r}, expected sha256: and 64 hex digits"
+        raise CodeError("CodeInvalid", f"package {package.url[:200]}: {said}")
+    if not package.digest and scheme not in ("file", "data"):
+        raise CodeError("CodeInvalid", f"package {package.url[:200]}: has no digest")
+
+
 def cache_name(package: Package) -> str:
-    """The name of the package's folder in a cache: its digest, else a hash of its URL."""
+    """The name of the package's folder in a cache: its digest, else a hash of what it is now."""
     if package.digest:
         return package.digest.replace(":", "-")
-    return "url-" + hashlib.sha256(package.url.encode()).hexdigest()
+    identity = package.url
+    url = urllib.parse.urlsplit(package.url)
+    if url.scheme == "file":
+        found = os.stat(urllib.request.url2pathname(url.path))
+        identity = f"{identity} {found.st_mtime_ns} {found.st_size}"
+    return "url-" + hashlib.sha256(identity.encode()).hexdigest()
 
 
 def fetch(package: Package) -> bytes:
@@ -119,7 +149,8 @@ def install(package: Package, content: bytes, cache: Path) -> Path:
             if not target.is_dir():  # else someone else was quicker
                 raise
     except OSError as error:
-        raise CodeError("CodeUnavailable", f"package {package.url[:200]}: {error}") from error
+        reason = "CodeInvalid" if error.errno in _BAD_NAMES else "CodeUnavailable"
+        raise CodeError(reason, f"package {package.url[:200]}: {error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return target
@@ -135,48 +166,63 @@ def _unpack(package: Package, content: bytes, folder: Path) -> None:
 
 
 def _unzip(package: Package, content: bytes, folder: Path) -> None:
+    _check_directory(package, content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = archive.infolist()
             _check_size(package, len(entries), sum(entry.file_size for entry in entries))
             for entry in entries:
                 mode = entry.external_attr >> 16
-                if stat.S_ISLNK(mode):
-                    raise _bad(package, entry.filename, "is a symbolic link")
+                if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                    raise _bad(package, entry.filename, "is a link or a device")
                 target = _inside(package, folder, entry.filename)
                 if entry.is_dir():
                     target.mkdir(parents=True, exist_ok=True)
                     continue
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as source, target.open("wb") as out:
-                    shutil.copyfileobj(source, out)
-                target.chmod(0o755 if mode & 0o111 else 0o644)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+                with archive.open(entry) as source:
+                    _write(target, source, mode)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         said = f"package {package.url[:200]}: is not a good zip: {error}"
         raise CodeError("CodeInvalid", said) from error
 
 
+def _check_directory(package: Package, content: bytes) -> None:
+    """Refuse a zip whose directory would fill the memory before its entries can be counted."""
+    at = content.rfind(b"PK\x05\x06", -65557)  # behind it is a comment of at most 64 KiB
+    if at >= 0 and len(content) >= at + 16:
+        (size,) = struct.unpack_from("<L", content, at + 12)
+        if size > _DIRECTORY_MAX_BYTES:
+            said = f"package {package.url[:200]}: has too many files, at most {FILES_MAX}"
+            raise CodeError("CodeInvalid", said)
+
+
 def _untar(package: Package, content: bytes, folder: Path) -> None:
+    files = size = 0
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            members = archive.getmembers()
-            _check_size(package, len(members), sum(member.size for member in members))
-            for member in members:
+            for member in archive:
+                files, size = files + 1, size + member.size
+                _check_size(package, files, size)
                 target = _inside(package, folder, member.name)
                 if member.isdir():
                     target.mkdir(parents=True, exist_ok=True)
                 elif member.isreg():
                     source = archive.extractfile(member)
                     assert source is not None
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    with source, target.open("wb") as out:
-                        shutil.copyfileobj(source, out)
-                    target.chmod(0o755 if member.mode & 0o111 else 0o644)
+                    with source:
+                        _write(target, source, member.mode)
                 else:
                     raise _bad(package, member.name, "is a link or a device")
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         said = f"package {package.url[:200]}: is neither a zip nor a tar: {error}"
         raise CodeError("CodeInvalid", said) from error
+
+
+def _write(target: Path, source: IO[bytes], mode: int) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as out:
+        shutil.copyfileobj(source, out)
+    target.chmod(0o755 if mode & 0o111 else 0o644)
 
 
 def _inside(package: Package, folder: Path, name: str) -> Path:
@@ -208,6 +254,7 @@ def obtain(package: Package, cache: Path) -> Path:
     """
     if (directory := local_directory(package)) is not None:
         return directory
+    check_digest(package)
     cached = cache / cache_name(package)
     if cached.is_dir():
         os.utime(cached)
@@ -218,6 +265,7 @@ def obtain(package: Package, cache: Path) -> Path:
 __all__ = [
     "CodeError",
     "cache_name",
+    "check_digest",
     "fetch",
     "install",
     "local_directory",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import signal
 import socket
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -13,10 +13,14 @@ import uvicorn.lifespan.off
 import uvicorn.lifespan.on
 import uvicorn.loops.uvloop
 import uvicorn.protocols.http.httptools_impl
-import uvicorn.protocols.websockets.websockets_sansio_impl
 import uvloop
 
-GRACE_S = 25  #: for requests in flight after SIGTERM; the pod's own grace period ends later
+try:
+    import uvicorn.protocols.websockets.websockets_sansio_impl
+
+    _WEBSOCKETS = "websockets-sansio"
+except ImportError:  # an app may bring an older uvicorn
+    _WEBSOCKETS = "auto"
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]  # mypy does not follow uvicorn
@@ -32,11 +36,18 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # mypy does not follow uvi
         if not self.should_exit:
             self._on_serving()
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End gracefully on a signal; uvicorn's own would then die by it, this is a good end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
 
 def serve(
     app: Any, sock: socket.socket, on_serving: Callable[[], None], on_failed: Callable[[str], Any]
 ) -> int:
-    """Serve until SIGTERM; returns the exit code.
+    """Serve until SIGTERM, then finish the requests in flight; returns the exit code.
 
     Args:
         app: an ASGI app.
@@ -44,18 +55,17 @@ def serve(
         on_serving: called once the app's startup is done and requests are answered.
         on_failed: called with a sentence when its startup fails.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
     config = uvicorn.Config(
         app,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=_WEBSOCKETS,
         lifespan="auto",
         log_config=None,
         access_log=False,
         server_header=False,
         forwarded_allow_ips="*",  # only the gateway reaches a pod
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=None,  # requests in flight have the pod's grace period
         backlog=1024,
     )
     served = False
@@ -75,23 +85,3 @@ def serve(
         on_failed("the app's startup (its ASGI lifespan) failed; see its log")
         return 3
     return 0
-
-
-def main() -> int:
-    """``python -m hearth.loader.serving MODULE NAMES PORT``: serve from a new interpreter."""
-    from hearth.loader.become import listen
-    from hearth.loader.entry import Application, load
-    from hearth.loader.packages import CodeError
-
-    module, names, port = sys.argv[1:4]
-    try:
-        app = load(Application(module, tuple(names.split(","))))
-    except CodeError as error:
-        print(error.message, file=sys.stderr)
-        return 1
-    sock = listen("0.0.0.0", int(port))
-    return serve(app, sock, lambda: None, lambda said: print(said, file=sys.stderr))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

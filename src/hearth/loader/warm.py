@@ -12,11 +12,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from hearth.loader.become import Pod, become, listen
-from hearth.loader.channel import Channel
-from hearth.loader.control import Caller, take
-from hearth.loader.packages import obtain
-from hearth.loader.protocol import Package, Specialisation
+from hearth.loader.become import Pod, become, listen, normalised
+from hearth.loader.channel import Alone, Channel
+from hearth.loader.control import Caller, Control
+from hearth.loader.protocol import Specialisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,70 +29,47 @@ class WarmPod:
     app_port: int  #: 0 picks a free one
     control_port: int  #: 0 picks a free one
     preloaded: dict[str, str]  #: distributions imported, with their versions
-    cache: str  #: where packages are kept when there is no node agent to ask
 
 
-def wait_and_become(pod: WarmPod, channel: Channel | None) -> int:
+def wait_and_become(pod: WarmPod, node: Channel | Alone) -> int:
     """Bind, say that the pod is warm, take one specialisation and run it; returns the exit code."""
     _set_title(pod.title)
     app_socket = listen(pod.host, pod.app_port)
-    control = listen(pod.host, pod.control_port)
-    chosen = app_socket.getsockname()[1] if pod.app_port == 0 else None
-    if channel is not None:
-        ports = {"appPort": app_socket.getsockname()[1], "controlPort": control.getsockname()[1]}
-        channel.tell("ready", **ports)
+    listener = listen(pod.host, pod.control_port)
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # what is there now stays: a collection need not look at it, nor copy its pages
+    ports = {"appPort": app_socket.getsockname()[1], "controlPort": listener.getsockname()[1]}
+    node.tell("ready", **ports)
+    control = Control(listener, pod.secret_digest)
     try:
-        spec, caller = _wait(control, channel, pod.secret_digest)
+        spec, caller = _wait(control, node)
     except EOFError:
         return 0
-    control.close()  # whoever comes second is refused: this pod is taken
-
-    def seal() -> None:
-        if channel is not None:
-            channel.tell("sealed")
-
-    def get(package: Package) -> Path:
-        return channel.fetch(package) if channel is not None else obtain(package, Path(pod.cache))
-
-    def tell(op: str, **facts: str) -> None:
-        if channel is not None:
-            channel.tell(op, **facts)
-
-    gc.unfreeze()
+    control.close()
     return become(
         spec,
         Pod(
             app_socket=app_socket,
-            app_port=chosen,
-            obtain=get,
+            app_port=ports["appPort"] if pod.app_port == 0 else None,
             preloaded=pod.preloaded,
             caller=caller,
-            on_listening=lambda: tell("listening"),
-            on_failed=lambda reason, message: tell("failed", reason=reason, message=message),
-            before_user_code=seal,
-            last_output=channel.last_output if channel is not None else str,
+            node=node,
         ),
     )
 
 
-def _wait(
-    control: socket.socket, channel: Channel | None, secret_digest: str
-) -> tuple[Specialisation, Caller | None]:
-    watched: list[socket.socket | Channel] = [control]
-    if channel is not None:
-        watched.append(channel)
+def _wait(control: Control, node: Channel | Alone) -> tuple[Specialisation, Caller | None]:
     while True:
-        for ready in select.select(watched, [], [])[0]:
-            if ready is control:
-                if (taken := take(control, secret_digest)) is not None:
+        watched: list[socket.socket | Channel] = [*control.watched()]
+        if isinstance(node, Channel):
+            watched.append(node)
+        for ready in select.select(watched, [], [], control.wait_s())[0]:
+            if ready is not node:
+                if (taken := control.read(ready)) is not None:
                     return taken
-            else:
-                assert channel is not None
-                message = channel.hear()
-                if message["op"] == "specialise":
-                    return Specialisation.from_json(json.dumps(message["spec"]).encode()), None
+            elif (message := node.hear())["op"] == "specialise":
+                return Specialisation.from_json(json.dumps(message["spec"]).encode()), None
+        control.expire()
 
 
 def _set_title(title: str) -> None:
@@ -133,7 +109,7 @@ def _versions() -> dict[str, str]:
             if not str(file).startswith((".", "_"))
         }  # fmt: skip
         if tops & roots:
-            found[distribution.name.lower().replace("_", "-")] = distribution.version
+            found[normalised(distribution.name)] = distribution.version
     return found
 
 
@@ -150,6 +126,5 @@ def main() -> int:
         app_port=int(os.environ.get("PORT", "8080")),
         control_port=8012,
         preloaded=preload(modules),
-        cache="/tmp/hearth-packages",
     )
-    return wait_and_become(pod, None)
+    return wait_and_become(pod, Alone(Path("/tmp/hearth-packages")))

@@ -17,6 +17,7 @@ and orphans, which are ours because we are their subreaper.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import gc
@@ -29,10 +30,11 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hearth.loader.become import kept_environment
 from hearth.loader.channel import Channel
 from hearth.loader.warm import WarmPod, preload, wait_and_become
 
@@ -40,6 +42,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _CLONE_NEWNET = 0x40000000
 _FDS_MAX = 8
+_EMPTY_TRIES_MAX = 50  #: to remove a cgroup whose processes are being killed
+_EMPTY_PAUSE_S = 0.002
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -52,6 +56,7 @@ class Zygote:
         self._rest = b""
         self._fds: list[int] = []
         self._pods: dict[int, list[str]] = {}  #: cgroups by pid
+        self._strays_are_leavings = False  #: no pod has cgroups
         self._at_end: dict[str, Any] = {}
         self._wake_read, self._wake_write = os.pipe()
 
@@ -98,7 +103,8 @@ class Zygote:
             case "at_end":
                 self._at_end = message
             case "purge":
-                self._purge(message["pid"], message["cgroups"], message.get("name", ""))
+                self._kill(message["pid"], signal.SIGKILL)
+                empty_cgroups(message["cgroups"], self._reap)
 
     def _spawn(self, message: dict[str, Any], fds: list[int]) -> None:
         pid = os.fork()
@@ -107,12 +113,13 @@ class Zygote:
         for fd in fds:
             os.close(fd)
         self._pods[pid] = message["cgroups"]
+        self._strays_are_leavings = not message["cgroups"]
         self._tell("spawned", id=message["id"], pid=pid)
 
     def _become_pod(self, message: dict[str, Any], fds: list[int]) -> NoReturn:
         status = 1
         try:
-            self._leave_zygote(fds)
+            self._leave_zygote(fds, is_reaper=not message["cgroups"])
             channel = Channel(socket.socket(fileno=fds[0]))
             _place(message["cgroups"])
             pod = WarmPod(**message["pod"], preloaded=self._preloaded)
@@ -127,16 +134,20 @@ class Zygote:
         except BaseException:  # noqa: BLE001 - a fork must not return into the zygote
             traceback.print_exc()
         finally:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):
+                atexit._run_exitfuncs()  # the interpreter's own way out is the zygote's
+            with contextlib.suppress(BaseException):
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(status)
 
-    def _leave_zygote(self, fds: list[int]) -> None:
+    def _leave_zygote(self, fds: list[int], *, is_reaper: bool) -> None:
         """Become a process of one's own that has nothing of the zygote's."""
         zygote = os.getppid()
         os.setsid()
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if is_reaper:
+            _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
         if os.getppid() != zygote:
             os._exit(1)
         signal.set_wakeup_fd(-1)
@@ -160,30 +171,26 @@ class Zygote:
                 return
             if pid == 0:
                 return
-            if self._pods.pop(pid, None) is not None:  # others are orphans that we adopted
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
+            if self._pods.pop(pid, None) is not None:  # others are strays
+                _signal(os.killpg, pid, signal.SIGKILL)
                 self._tell("exited", pid=pid, status=os.waitstatus_to_exitcode(status))
+            if self._strays_are_leavings:
+                for stray in set(_children()) - self._pods.keys():
+                    _signal(os.kill, stray, signal.SIGKILL)
 
     def _kill(self, pid: int, number: int) -> None:
         if pid in self._pods:  # not reaped yet, so the number is still this pod's
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, number)
-
-    def _purge(self, pid: int, cgroups: list[str], name: str) -> None:
-        self._kill(pid, signal.SIGKILL)
-        _empty(cgroups, self._reap)
-        if name:
-            _kill_orphans(f"HOSTNAME={name}".encode())
+            _signal(os.killpg if number == signal.SIGKILL else os.kill, pid, number)
 
     def _end_all(self) -> None:
-        for pid, cgroups in list(self._pods.items()):
+        pods = list(self._pods.items())
+        for pid, _ in pods:
             self._kill(pid, signal.SIGKILL)
-            _empty(cgroups, self._reap)
+        for _, cgroups in pods:
+            empty_cgroups(cgroups, self._reap)
         for _ in range(100):
             for child in _children():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(child, signal.SIGKILL)
+                _signal(os.kill, child, signal.SIGKILL)
             self._reap_quietly()
             if not _children():
                 break
@@ -223,15 +230,18 @@ def _place(cgroups: list[str]) -> None:
             os.close(fd)
 
 
-def _empty(cgroups: list[str], reap: Callable[[], None]) -> None:
-    """Kill everything in the groups and remove them."""
+def _signal(send: Callable[[int, int], None], pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        send(pid, number)
+
+
+def empty_cgroups(cgroups: Sequence[str], reap: Callable[[], None]) -> None:
+    """Kill everything in the groups and remove them; ``reap`` waits for those that are ours."""
     for group in cgroups:
         path = Path(group)
-        for _ in range(50):
-            pids = _pids_in(path)
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+        for _ in range(_EMPTY_TRIES_MAX):
+            for pid in _pids_in(path):
+                _signal(os.kill, pid, signal.SIGKILL)
             reap()
             try:
                 path.rmdir()
@@ -239,7 +249,7 @@ def _empty(cgroups: list[str], reap: Callable[[], None]) -> None:
             except FileNotFoundError:
                 break
             except OSError:
-                time.sleep(0.002)
+                time.sleep(_EMPTY_PAUSE_S)
 
 
 def _pids_in(group: Path) -> list[int]:
@@ -255,12 +265,15 @@ def _children() -> list[int]:
     return []
 
 
-def _kill_orphans(mark: bytes) -> None:
-    """Kill adopted processes that carry the mark in their environment."""
-    for child in _children():
-        with contextlib.suppress(OSError):
-            if mark in Path(f"/proc/{child}/environ").read_bytes().split(b"\0"):
-                os.kill(child, signal.SIGKILL)
+def command(fd: int, modules: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """How to start a zygote that preloads ``modules``: arguments, and environment.
+
+    What is in the agent's own environment is the operator's, not the pods'.
+    """
+    env = {**kept_environment(), "PYTHONUNBUFFERED": "1"}
+    if "PYTHONPATH" in os.environ:
+        env["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    return [sys.executable, "-m", "hearth.loader.zygote", str(fd), ",".join(modules)], env
 
 
 def main() -> int:

@@ -197,7 +197,6 @@ class Worker:
                 "host": "0.0.0.0" if own_network else "127.0.0.1",
                 "app_port": container_port(spec_of(pod)) if own_network else 0,
                 "control_port": CONTROL_PORT if own_network else 0,
-                "cache": "",
             },
         }
         preload = [name for name in plain.get(PRELOAD_VARIABLE, "").split(",") if name]

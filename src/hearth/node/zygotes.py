@@ -8,12 +8,12 @@ import logging
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hearth.kit.tasks import TaskGroup
+from hearth.loader.zygote import command
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +120,10 @@ class Zygotes:
 
     async def _start(self, preload: tuple[str, ...]) -> _Zygote:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "hearth.loader.zygote", str(theirs.fileno())]
+        arguments, environment = command(theirs.fileno(), preload)
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-            [*command, ",".join(preload)],
+            arguments,
+            env=environment,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

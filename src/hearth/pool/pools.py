@@ -29,7 +29,7 @@ from hearth.kit.backoff import backoff_s
 from hearth.kit.clock import Clock
 from hearth.kit.times import rfc3339
 from hearth.pool.claiming import Claiming
-from hearth.pool.core.scaling import change_pool, hash_template, trouble_of
+from hearth.pool.core.scaling import NODE_RESTARTED, change_pool, hash_template, trouble_of
 from hearth.pool.resources import make_warm_pod
 from hearth.pool.specialising import secret_digest, secret_of
 from hearth.runtime import Change, Informers, Result, WorkQueue
@@ -114,7 +114,7 @@ class Pools:
 
     def _note_failures(self, key: ObjectKey, pods: list[Wire]) -> None:
         finished = [pod for pod in pods if is_finished(pod) and not is_deleting(pod)]
-        lost = [p for p in finished if status_of(p).get("reason") == "NodeRestarted"]
+        lost = [p for p in finished if status_of(p).get("reason") == NODE_RESTARTED]
         if len(finished) > len(lost):
             self._failures[key] += 1
             self._trouble[key] = trouble_of(finished) or ("Failed", "warm pods end by themselves")

@@ -11,6 +11,8 @@ from hearth.api.meta import Wire, annotations_of, is_deleting, metadata, name_of
 from hearth.api.names import CLAIMED_FROM_ANNOTATION
 from hearth.api.pods import is_finished, is_ready
 
+#: ``status.reason`` of pods whose node agent was restarted; the agent says so.
+NODE_RESTARTED = "NodeRestarted"
 TEMPLATE_HASH_ANNOTATION = "hearth.dev/template-hash"
 
 
@@ -100,8 +102,13 @@ def count_set(pods: Iterable[Wire]) -> SetCounts:
 
 
 def trouble_of(pods: Iterable[Wire]) -> tuple[str, str] | None:
-    """Reason and message of a pod that cannot run, if there is one."""
+    """Reason and message of a pod that cannot run, if there is one.
+
+    A pod that ended with its node's agent is no sign of trouble with the app.
+    """
     for pod in pods:
+        if status_of(pod).get("reason") == NODE_RESTARTED:
+            continue
         for status in status_of(pod).get("containerStatuses") or ():
             state, last = status.get("state") or {}, status.get("lastState") or {}
             waiting = state.get("waiting") or {}

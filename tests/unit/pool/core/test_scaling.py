@@ -85,3 +85,9 @@ def test_trouble_is_what_the_container_says():
     assert trouble_of(troubled(state={"waiting": {"reason": "ContainerCreating"}})) is None
     assert trouble_of(troubled(state={"running": {}})) is None
     assert trouble_of(troubled(state={"terminated": {"exitCode": 0}})) is None
+
+
+def test_a_pod_that_ended_with_its_node_is_no_trouble_of_the_app():
+    [pod_] = troubled(state={"terminated": {"exitCode": 137}})
+    pod_["status"]["reason"] = "NodeRestarted"
+    assert trouble_of([pod_]) is None
