@@ -34,6 +34,11 @@ def anything(wire: Wire, old: Wire | None) -> list[FieldError]:
     return []
 
 
+def no_notices(wire: Wire) -> list[str]:
+    """Warnings of a kind that has none."""
+    return []
+
+
 def plain_fields(wire: Wire) -> Mapping[str, str]:
     """What every kind can be selected by."""
     return {"metadata.name": name_of(wire), "metadata.namespace": namespace_of(wire)}
@@ -53,6 +58,7 @@ class Resource:
     default: Callable[[Wire], Wire] = same  #: a new object with the defaults filled in
     validate: Callable[[Wire, Wire | None], list[FieldError]] = anything  #: new, old or None
     fields: Callable[[Wire], Mapping[str, str]] = plain_fields  #: for field selectors
+    notices: Callable[[Wire], list[str]] = no_notices  #: warnings on admission
     name_pattern: str = "dns-1123-subdomain"  #: or ``dns-1035-label``, ``dns-1123-label``
 
 

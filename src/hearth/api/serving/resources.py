@@ -7,6 +7,7 @@ from hearth.api.meta import labels_of
 from hearth.api.names import CONFIGURATION_GENERATION_LABEL, CONFIGURATION_LABEL
 from hearth.api.registry import Column, Resource, at, condition
 from hearth.api.serving import defaults, validation, views
+from hearth.api.serving.notices import template_notices
 
 _READY = (
     Column("Ready", condition("Ready", "status")),
@@ -24,12 +25,12 @@ RESOURCES = (
     Resource(
         SERVICE, views.Service, "service", ("kservice", "ksvc"), _CATEGORIES, _STATUS,
         (_URL, *_LATEST, *_READY), defaults.default_service, validation.validate_service,
-        name_pattern="any",
+        notices=template_notices, name_pattern="any",
     ),
     Resource(
         CONFIGURATION, views.Configuration, "configuration", ("config", "cfg"), _CATEGORIES,
         _STATUS, (*_LATEST, *_READY), defaults.default_configuration,
-        validation.validate_configuration, name_pattern="any",
+        validation.validate_configuration, notices=template_notices, name_pattern="any",
     ),
     Resource(
         REVISION, views.Revision, "revision", ("rev",), _CATEGORIES, _STATUS,

@@ -84,7 +84,8 @@ def check_fields(resource: Resource, wire: Wire, strictness: str, name: str) -> 
         )
     if errors:
         raise invalid(resource.kind.kind, resource.kind.group, name, errors)
-    return [f'unknown field "{path}"' for path in unknown] if strictness == "Warn" else []
+    warned = [f'unknown field "{path}"' for path in unknown] if strictness == "Warn" else []
+    return [*warned, *resource.notices(wire)]
 
 
 def prepare_create(resource: Resource, wire: Wire, uid: str, by: Writer) -> Wire:

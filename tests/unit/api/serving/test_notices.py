@@ -1,0 +1,29 @@
+import pytest
+
+from hearth.api.serving.notices import template_notices
+
+
+def service(spec=None, annotations=None, own=None):
+    template = {"metadata": {"annotations": annotations or {}}, "spec": spec or {}}
+    return {"metadata": {"annotations": own or {}}, "spec": {"template": template}}
+
+
+def test_a_plain_service_is_told_nothing():
+    assert template_notices(service({"timeoutSeconds": 10})) == []
+    assert template_notices({"spec": {}}) == []
+
+
+@pytest.mark.parametrize(
+    ("wire", "named"),
+    [
+        pytest.param(service({"containerConcurrency": 5}), "containerConcurrency", id="limit"),
+        pytest.param(service({"idleTimeoutSeconds": 5}), "idleTimeoutSeconds", id="idle"),
+        pytest.param(service(annotations={"autoscaling.knative.dev/target-burst-capacity": "0"}),
+                     "target-burst-capacity", id="burst"),
+        pytest.param(service(own={"serving.knative.dev/rollout-duration": "60s"}),
+                     "rollout-duration", id="rollout"),
+    ],
+)  # fmt: skip
+def test_what_has_no_effect_yet_is_said(wire, named):
+    [said] = template_notices(wire)
+    assert named in said
