@@ -47,15 +47,19 @@ class Pod:
 
     def fail(self, reason: str, message: str) -> int:
         """The app cannot run; returns the exit code."""
-        if self.caller is not None:
-            self.caller.fail(reason, message)
-        self.node.tell("failed", reason=reason, message=message)
-        print(message, file=sys.stderr, flush=True)
-        return 1
+        return self._fail(reason, message, "")
 
     def fail_with_output(self, reason: str, message: str) -> int:
         """The same, where what the app printed last says why."""
-        return self.fail(reason, "\n".join(filter(None, (message, self.node.last_output()))))
+        return self._fail(reason, message, self.node.last_output())
+
+    def _fail(self, reason: str, message: str, output: str) -> int:
+        whole = "\n".join(filter(None, (message, output)))
+        if self.caller is not None:
+            self.caller.fail(reason, whole)
+        self.node.tell("failed", reason=reason, message=whole)
+        print(message, file=sys.stderr, flush=True)
+        return 1
 
 
 def become(spec: Specialisation, pod: Pod) -> int:

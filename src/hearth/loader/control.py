@@ -132,9 +132,7 @@ class Control:
             if refusal := self._refusal(head):
                 self._refuse(connection, *refusal)
                 return None
-            length = int(_header(head, "content-length") or 0)
-            if not 0 <= length <= _BODY_MAX_BYTES:
-                raise ValueError(f"the body has {length} bytes, at most {_BODY_MAX_BYTES}")
+            length = _length(head)
             if len(body) < length:
                 return None
             spec = Specialisation.from_json(body[:length])
@@ -157,6 +155,13 @@ class Control:
     def _refuse(self, connection: socket.socket, status: int, message: str) -> None:
         del self._requests[connection]
         answer(connection, status, {"message": message})
+
+
+def _length(head: str) -> int:
+    length = int(_header(head, "content-length") or 0)
+    if not 0 <= length <= _BODY_MAX_BYTES:
+        raise ValueError(f"the body has {length} bytes, at most {_BODY_MAX_BYTES}")
+    return length
 
 
 def _header(head: str, wanted: str) -> str:

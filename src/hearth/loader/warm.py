@@ -64,10 +64,10 @@ def _wait(control: Control, node: Channel | Alone) -> tuple[Specialisation, Call
         if isinstance(node, Channel):
             watched.append(node)
         for ready in select.select(watched, [], [], control.wait_s())[0]:
-            if ready is not node:
+            if isinstance(ready, socket.socket):
                 if (taken := control.read(ready)) is not None:
                     return taken
-            elif (message := node.hear())["op"] == "specialise":
+            elif (message := ready.hear())["op"] == "specialise":
                 return Specialisation.from_json(json.dumps(message["spec"]).encode()), None
         control.expire()
 
