@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import platform
 import shutil
 import socket
-import ssl
-import tempfile
 
 from aiohttp import web
 
 from hearth.api.errors import AlreadyExists, ApiError, NotFound
-from hearth.api.kinds import NODE, POD, SECRET
+from hearth.api.kinds import NODE, POD
 from hearth.api.meta import Wire, name_of, namespace_of, spec_of, status_of, uid_of
-from hearth.api.names import SYSTEM_NAMESPACE
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part, TaskGroup
@@ -31,6 +27,7 @@ from hearth.node.settings import NodeSettings
 from hearth.node.worker import Machinery, Worker
 from hearth.node.zygotes import Zygotes
 from hearth.runtime import Change, EventRecorder, Informers
+from hearth.runtime.internal import internal_secret, internal_server_context
 
 log = logging.getLogger(__name__)
 
@@ -250,9 +247,9 @@ class NodeAgent:
     # Logs
 
     async def _serve_logs(self) -> None:
-        internal = await self._secret("internal")
+        internal = await internal_secret(self._client, "internal")
         server = LogServer(self._find_log, internal["token"].decode())
-        context = _context(await self._secret("internal-tls"))
+        context = await internal_server_context(self._client)
         runner = web.AppRunner(server.app(), access_log=None, handler_cancellation=True)
         await runner.setup()
         sock = socket.create_server((self._settings.host, 0))
@@ -263,21 +260,8 @@ class NodeAgent:
         finally:
             await runner.cleanup()
 
-    async def _secret(self, name: str) -> dict[str, bytes]:
-        wire = await self._client.get(SECRET, SYSTEM_NAMESPACE, name)
-        return {key: base64.b64decode(value) for key, value in wire["data"].items()}
-
     def _find_log(self, namespace: str, pod: str, container: str) -> ContainerLog | None:
         for worker in self._workers.values():
             if (namespace_of(worker.pod), name_of(worker.pod)) == (namespace, pod):
                 return worker.log
         return None
-
-
-def _context(tls: dict[str, bytes]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # ssl reads files only
-        file.write(tls["tls.crt"] + b"\n" + tls["tls.key"])
-        file.flush()
-        context.load_cert_chain(file.name)
-    return context

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
-import ssl
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from hearth.api.activation import Autoscaler
-from hearth.api.kinds import SECRET
-from hearth.api.names import DEFAULT_SHARD, SHARD_LABEL, SYSTEM_NAMESPACE
+from hearth.api.names import DEFAULT_SHARD, SHARD_LABEL
 from hearth.apiserver.serve import listen
 from hearth.autoscaler import ShardAutoscaler, serve_autoscaler
 from hearth.capacity import Placement
@@ -24,6 +20,7 @@ from hearth.kit.tasks import Part
 from hearth.node import NodeAgent, NodeSettings
 from hearth.pool import Pool
 from hearth.runtime import EventRecorder, Informers
+from hearth.runtime.internal import internal_secret, internal_server_context
 from hearth.up.settings import Settings
 
 
@@ -103,23 +100,12 @@ def make_node(client: Client, informers: Informers, settings: Settings) -> tuple
     return agent, Part("node events", events.run)
 
 
-async def internal_secret(client: Client, name: str) -> dict[str, bytes]:
-    """A Secret by which components know each other."""
-    wire = await client.get(SECRET, SYSTEM_NAMESPACE, name)
-    return {key: base64.b64decode(value) for key, value in wire["data"].items()}
-
-
 async def make_autoscaler_server(
     client: Client, autoscaler: Autoscaler, settings: Settings
 ) -> tuple[Part, int]:
     """The autoscaler's HTTPS server for gateways in other processes, and its port."""
-    tls = await internal_secret(client, "internal-tls")
     token = (await internal_secret(client, "internal"))["token"].decode()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # ssl reads files only
-        file.write(tls["tls.crt"] + b"\n" + tls["tls.key"])
-        file.flush()
-        context.load_cert_chain(file.name)
+    context = await internal_server_context(client)
     sock = listen(settings.autoscaler_host, settings.autoscaler_port)
 
     async def serve() -> None:

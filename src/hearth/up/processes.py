@@ -33,9 +33,9 @@ from hearth.kit.tasks import Part, run_until
 from hearth.node.cgroups import CgroupsUnavailable
 from hearth.node.network import NetworkUnavailable
 from hearth.runtime import Informers
+from hearth.runtime.internal import internal_secret
 from hearth.store import StoreUnavailable
 from hearth.up.parts import (
-    internal_secret,
     make_autoscaler_server,
     make_controller,
     make_gateway,
