@@ -69,21 +69,21 @@ class Cgroups:
         """The groups that hold the pods' groups."""
         return [str(path) for path in self._parents.values()]
 
-    def make(self, uid: str, limits: Limits) -> list[str]:
-        """Make a pod's groups and set its limits; returns their paths."""
+    def make(self, group: str, limits: Limits) -> list[str]:
+        """Make the groups of one run of a pod and set its limits; returns their paths."""
         paths = []
         for controller, parent in self._parents.items():
-            path = parent / uid
+            path = parent / group
             path.mkdir(exist_ok=True)
             paths.append(str(path))
             self._set(controller, path, limits)
         return paths
 
-    def was_oom_killed(self, uid: str) -> bool:
-        """Whether the kernel killed something in the pod for want of memory."""
+    def was_oom_killed(self, group: str) -> bool:
+        """Whether the kernel killed something in the groups for want of memory."""
         if self._unified:
-            return _count(self._parents[""] / uid / "memory.events", "oom_kill") > 0
-        return _count(self._parents["memory"] / uid / "memory.oom_control", "oom_kill") > 0
+            return _count(self._parents[""] / group / "memory.events", "oom_kill") > 0
+        return _count(self._parents["memory"] / group / "memory.oom_control", "oom_kill") > 0
 
     def close(self) -> None:
         """Remove the groups; they must be empty."""

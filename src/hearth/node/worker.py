@@ -83,6 +83,7 @@ class _Process:
     pid: int = 0
     ip: str = "127.0.0.1"
     app_port: int = USER_PORT
+    group: str = ""  #: its cgroups' name: not its predecessor's, which may still be emptied
     cgroups: list[str] = field(default_factory=list)
     writer: asyncio.StreamWriter | None = None
     failure: str = ""  #: what the loader said of why it cannot be
@@ -178,11 +179,11 @@ class Worker:
         machinery, pod = self._machinery, self.pod
         container = user_container(spec_of(pod))
         plain = {v["name"]: v.get("value", "") for v in container.get("env") or ()}
-        process = _Process(name_of(pod))
+        process = _Process(name_of(pod), group=f"{self.uid}.{self._machine.restarts}")
         self._process = process
         if machinery.cgroups is not None:
             limits = Limits.of(container.get("resources") or {}, machinery.settings.pids_max)
-            process.cgroups = machinery.cgroups.make(self.uid, limits)
+            process.cgroups = machinery.cgroups.make(process.group, limits)
         own_network = machinery.network is not None
         ours, theirs = socket.socketpair()
         out, err = self.log.pipes()
@@ -359,7 +360,7 @@ class Worker:
         cgroups = self._machinery.cgroups
         tail = self.log.tail()
         oom = status == -signal.SIGKILL and cgroups is not None
-        if oom and cgroups is not None and cgroups.was_oom_killed(self.uid):
+        if oom and cgroups is not None and cgroups.was_oom_killed(process.group):
             self._exited_with(status, "OOMKilled", f"out of memory\n{tail}".strip())
         else:
             failed = process.failure
