@@ -73,10 +73,12 @@ class TaskGroup:
     """Owns tasks started along the way: logs those that fail and cancels the rest at the end.
 
     Unlike ``asyncio.TaskGroup`` one task's failure does not end the others: an effect's failure
-    is an event for its owner, and what still escapes is our mistake, to be seen in the log.
+    is an event for its owner, and what still escapes is our mistake, to be seen in the log, but
+    for ``expected`` errors: those are an answer that somebody may await.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *expected: type[Exception]) -> None:
+        self._expected = expected
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, coroutine: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
@@ -88,7 +90,8 @@ class TaskGroup:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, self._expected):
             log.error("task failed", exc_info=error, extra={"f": {"task": task.get_name()}})
 
     async def close(self) -> None:

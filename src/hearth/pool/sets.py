@@ -70,7 +70,7 @@ class Sets:
         self._pods.add_index(_OWNER, _owner_uid)
         self._sets.on_change(self._set_changed)
         self._pods.on_change(self._pod_changed)
-        self._tasks = TaskGroup()
+        self._tasks = TaskGroup(ActivationError)
         self._coming: defaultdict[ObjectKey, set[asyncio.Task[Activation]]] = defaultdict(set)
         self._fresh: defaultdict[ObjectKey, dict[str, Activation]] = defaultdict(dict)
         self._promises: dict[ObjectKey, _Promise] = {}
@@ -166,7 +166,7 @@ class Sets:
         for name in plan.delete:
             await self._delete(replica_set, name)
         await self._write_status(key, replica_set, pods)
-        return Result(again_after_s=self._again_after_s(key, plan))
+        return Result(again_after_s=self._again_after_s(key))
 
     def _plan(self, key: ObjectKey, replica_set: Wire, pods: list[Wire]) -> Plan:
         self._note_early_ends(key, pods)
@@ -181,14 +181,17 @@ class Sets:
         fresh = sum(name not in known for name in self._fresh[key])
         plan = change_set(pods, len(self._coming[key]) + fresh, wanted)
         backing_off = self._claiming.claims.failure_of(key) is not None
-        if plan.create and backing_off:  # one at a time until it works
-            create = 0 if self._coming[key] else 1
+        if plan.create and backing_off:  # one at a time, each after its pause, until it works
+            create = 0 if self._coming[key] or self._pause_s(key) else 1
             return Plan(create, plan.delete)
         return plan
 
-    def _again_after_s(self, key: ObjectKey, plan: Plan) -> float | None:
-        if self._claiming.claims.failure_of(key) is not None and plan.create:
-            return core.BACKOFF_FIRST_S
+    def _pause_s(self, key: ObjectKey) -> float:
+        return self._claiming.claims.pause_s(key, time.monotonic())
+
+    def _again_after_s(self, key: ObjectKey) -> float | None:
+        if pause_s := self._pause_s(key):
+            return pause_s
         return 1.0 if key in self._promises else None
 
     def _note_early_ends(self, key: ObjectKey, pods: list[Wire]) -> None:

@@ -67,3 +67,18 @@ def test_a_failing_task_of_a_group_leaves_the_others_alone(caplog):
 
     assert run_virtual(story())[0] == [True]
     assert "task failed" in caplog.text
+
+
+def test_an_error_that_a_group_expects_is_not_reported(caplog):
+    async def story():
+        group = TaskGroup(KeyError)
+
+        async def fails():
+            raise KeyError("an answer")
+
+        task = group.start(fails(), name="fails")
+        await asyncio.wait([task])
+        await group.close()
+
+    run_virtual(story())
+    assert "task failed" not in caplog.text

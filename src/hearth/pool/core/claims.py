@@ -151,6 +151,11 @@ class Claims:
         trouble = self._trouble.get(revision)
         return trouble.failure if trouble else None
 
+    def pause_s(self, revision: ObjectKey, at_s: float) -> float:
+        """How long nothing more is to be tried for a revision that failed; 0: it may be now."""
+        trouble = self._trouble.get(revision)
+        return max(0.0, trouble.until_s - at_s) if trouble else 0.0
+
     def check(self) -> None:
         """Assert the invariants."""
         free = [pod for pods in self.free.values() for pod in pods]

@@ -64,6 +64,7 @@ def test_pools_are_tried_in_order():
 def test_an_app_that_fails_is_refused_for_longer_each_time_and_others_are_not():
     machine = claims(PodWarm("python", "p1"), AppFailed(A, OOPS, 0.0))
     assert machine.on(claim(A, 0.5)) == Refuse(OOPS, 0.5)
+    assert (machine.pause_s(A, 0.5), machine.pause_s(A, 1.5), machine.pause_s(B, 0)) == (0.5, 0, 0)
     assert machine.failure_of(A) == OOPS
     machine.on(AppFailed(A, OOPS, 10.0))
     assert machine.on(claim(A, 11.5)) == Refuse(OOPS, 0.5)
