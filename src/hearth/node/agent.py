@@ -8,19 +8,30 @@ import os
 import platform
 import shutil
 import socket
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from hearth.api.errors import AlreadyExists, ApiError, NotFound
+from hearth.api.errors import ApiError, NotFound
 from hearth.api.kinds import NODE, POD
-from hearth.api.meta import Wire, name_of, namespace_of, spec_of, status_of, uid_of
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    merge_conditions,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
+from hearth.api.pods import user_container
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part, TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.node.cache import PackageCache
 from hearth.node.cgroups import open_cgroups
-from hearth.node.logs import ContainerLog
+from hearth.node.logs import ContainerLog, LogFiles
 from hearth.node.logserver import LogServer
 from hearth.node.network import open_network
 from hearth.node.settings import NodeSettings
@@ -31,6 +42,7 @@ from hearth.runtime.internal import internal_secret, internal_server_context
 
 log = logging.getLogger(__name__)
 
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  #: Go's names
 HEARTBEAT_S = 30.0  #: between writes of the Node's status
 
 
@@ -83,6 +95,7 @@ class NodeAgent:
                 group.create_task(self._serve_logs(), name="log server")
                 await self._pods.wait_synced()
                 await self._mark_lost()
+                self._sweep_logs()
                 self._pods.on_change(self._changed)
                 group.create_task(self._heartbeat(), name="heartbeat")
                 await asyncio.Event().wait()
@@ -153,6 +166,13 @@ class NodeAgent:
             if self._is_mine(pod) and started and not finished:
                 await self._mark_failed(pod)
 
+    def _sweep_logs(self) -> None:
+        """Remove the logs of pods that went while nobody looked."""
+        kept = {uid_of(pod) for pod in self._pods.list()}
+        for folder in (self._settings.state / "pods").glob("*"):
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
     async def _mark_failed(self, pod: Wire) -> None:
         deleting = bool((pod.get("metadata") or {}).get("deletionTimestamp"))
         now = rfc3339(self._clock.now())
@@ -198,33 +218,35 @@ class NodeAgent:
             await asyncio.sleep(HEARTBEAT_S)
 
     async def _write_node(self) -> None:
-        status = self._status()
         name = self._settings.name
         try:
-            await self._client.patch(NODE, "", name, {"status": status}, subresource="status")
+            node = await self._client.get(NODE, "", name)
         except NotFound:
-            labels = {
-                "kubernetes.io/hostname": name,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(
-                    platform.machine(), platform.machine()
-                ),
-            }
-            meta = {"name": name, "labels": labels}
-            try:
-                await self._client.create(NODE, {"metadata": meta, "spec": {}, "status": status})
-            except AlreadyExists:
-                return
+            node = await self._create_node()
+        status = self._status(status_of(node).get("conditions") or ())
+        await self._client.patch(NODE, "", name, {"status": status}, subresource="status")
 
-    def _status(self) -> Wire:
+    async def _create_node(self) -> Wire:
+        name, machine = self._settings.name, platform.machine()
+        labels = {
+            "kubernetes.io/hostname": name,
+            "kubernetes.io/os": "linux",
+            "kubernetes.io/arch": _ARCHITECTURES.get(machine, machine),
+        }
+        return await self._client.create(
+            NODE, {"metadata": {"name": name, "labels": labels}, "spec": {}}
+        )
+
+    def _status(self, conditions: Sequence[Wire]) -> Wire:
         memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
         capacity = {
             "cpu": str(os.cpu_count() or 1),
             "memory": f"{memory_kib}Ki",
             "pods": str(self._settings.max_pods),
         }
-        now = rfc3339(self._clock.now())
+        now, machine = rfc3339(self._clock.now()), platform.machine()
         ready = {"type": "Ready", "status": "True", "reason": "NodeAgentReady"}
+        [ready] = merge_conditions(conditions, [ready], now)
         return {
             "capacity": capacity,
             "allocatable": capacity,
@@ -233,9 +255,9 @@ class NodeAgent:
                 {"type": "Hostname", "address": self._settings.name},
             ],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._log_port}},
-            "conditions": [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}],
+            "conditions": [{**ready, "lastHeartbeatTime": now}],
             "nodeInfo": {
-                "architecture": platform.machine(),
+                "architecture": _ARCHITECTURES.get(machine, machine),
                 "operatingSystem": "linux",
                 "kernelVersion": platform.release(),
                 "osImage": platform.platform(),
@@ -248,7 +270,7 @@ class NodeAgent:
 
     async def _serve_logs(self) -> None:
         internal = await internal_secret(self._client, "internal")
-        server = LogServer(self._find_log, internal["token"].decode())
+        server = LogServer(self._find_log, internal["token"].decode(), self._clock)
         context = await internal_server_context(self._client)
         runner = web.AppRunner(server.app(), access_log=None, handler_cancellation=True)
         await runner.setup()
@@ -260,8 +282,14 @@ class NodeAgent:
         finally:
             await runner.cleanup()
 
-    def _find_log(self, namespace: str, pod: str, container: str) -> ContainerLog | None:
-        for worker in self._workers.values():
-            if (namespace_of(worker.pod), name_of(worker.pod)) == (namespace, pod):
-                return worker.log
-        return None
+    def _find_log(
+        self, namespace: str, name: str, container: str
+    ) -> ContainerLog | LogFiles | None:
+        """The log of a running container, or what is kept of one that has ended."""
+        pod = self._pods.get(ObjectKey(self._client.tenant, namespace, name))
+        if pod is None or user_container(spec_of(pod)).get("name") != container:
+            return None
+        worker = self._workers.get(uid_of(pod))
+        if worker is not None:
+            return worker.log
+        return LogFiles(self._settings.state / "pods" / uid_of(pod) / container)

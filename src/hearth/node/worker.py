@@ -186,7 +186,7 @@ class Worker:
             process.cgroups = machinery.cgroups.make(process.group, limits)
         own_network = machinery.network is not None
         ours, theirs = socket.socketpair()
-        out, err = self.log.pipes()
+        out, err = self.log.start_run()
         reader, process.writer = await asyncio.open_connection(sock=ours)
         request = {
             "cgroups": process.cgroups,
