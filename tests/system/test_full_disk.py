@@ -1,4 +1,4 @@
-"""A full disk: writes are refused in words, what runs goes on, and all is well once there is room."""
+"""A full disk: writes are refused in words, what runs goes on, and it heals once there is room."""
 
 from __future__ import annotations
 
