@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 def main() -> None:
     claims = sys.argv[1:] or sorted(p.stem.removeprefix("bench_") for p in HERE.glob("bench_*.py"))
     commit = _git("rev-parse", "--short=12", "HEAD") + (
-        "-dirty" if _git("status", "--porcelain") else ""
+        "-dirty" if _git("status", "--porcelain", "--untracked-files=no") else ""
     )
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     results = HERE / "results"
