@@ -5,14 +5,15 @@ comma-separated list to preload. Single-threaded, with no event loop and no sock
 that a fork is a clean copy. The agent says, one JSON line each, file descriptors attached::
 
     {"op": "spawn", "id": …, "pod": {…}, "cgroups": […], "netns": bool}  + channel, stdout, stderr
-    {"op": "kill", "pid": n, "signal": n}     to the pod's whole process group
+    {"op": "kill", "pid": n, "signal": n}     SIGKILL goes to the pod's whole process group
     {"op": "purge", "pid": n, "cgroups": […]} nothing of the pod may be left; remove its cgroups
     {"op": "at_end", "commands": […], "directories": […]}   to do when the agent is gone
 
 and hears ``{"op": "spawned", "id", "pid"}``, ``{"op": "exited", "pid", "status"}``.
 
-When the agent's end closes, however that came about, every pod is killed: process groups, cgroups,
-and orphans, which are ours because we are their subreaper.
+Nothing survives its pod. Where pods have cgroups, those are emptied. Where they have none, each pod
+is the subreaper of what it starts, so that a process that becomes our child is what a pod that has
+ended left, however often it forked. When the agent's end closes, whatever the cause, all pods end.
 """
 
 from __future__ import annotations

@@ -77,8 +77,7 @@ class NodeAgent:
         """Run the node's pods until cancelled; then end them all."""
         settings = self._settings
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        parent = f"hearth-{settings.name}-{os.getpid()}"
-        cgroups = open_cgroups(settings.cgroups, parent)
+        cgroups = open_cgroups(settings.cgroups, settings.name, os.getpid())
         network = await open_network(settings.netns, str(settings.state.resolve()))
         self._zygotes.at_end = {
             "commands": network.removal if network is not None else [],

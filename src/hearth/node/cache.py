@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,14 @@ from pathlib import Path
 from hearth.api.errors import ApiError
 from hearth.client import Client
 from hearth.client.client import read_all
-from hearth.loader.packages import CodeError, cache_name, install, local_directory, obtain
+from hearth.loader.packages import (
+    CodeError,
+    cache_name,
+    check_digest,
+    install,
+    local_directory,
+    obtain,
+)
 from hearth.loader.protocol import Package
 
 _STORE_URL = re.compile(
@@ -38,17 +46,24 @@ class PackageCache:
         self._max_bytes = max_bytes
         self._in_use = in_use
         self._fetching: dict[str, asyncio.Task[Path]] = {}
+        for abandoned in folder.glob(".new-*"):
+            shutil.rmtree(abandoned, ignore_errors=True)
 
     def cached(self, package: Package) -> Path | None:
         """The package's folder if it needs no fetching.
 
         Raises:
-            CodeError: a ``file:`` URL names nothing.
+            CodeError: a ``file:`` URL names nothing, or the digest is none.
         """
         if (directory := local_directory(package)) is not None:
             return directory.resolve()
+        check_digest(package)
         path = self._folder / cache_name(package)
-        return path if path.is_dir() else None
+        try:
+            os.utime(path)  # used now: the last to go
+        except FileNotFoundError:
+            return None
+        return path
 
     async def get(self, package: Package) -> Path:
         """The package's folder; single-flight.
@@ -72,7 +87,7 @@ class PackageCache:
             path = await asyncio.to_thread(install, package, content, self._folder)
         else:
             path = await asyncio.to_thread(obtain, package, self._folder)
-        await asyncio.to_thread(self._evict, {cache_name(package), *self._in_use()})
+        await asyncio.to_thread(self._evict, {*self._fetching, *self._in_use()})
         return path.resolve()
 
     async def _from_store(self, package: Package) -> bytes:
@@ -89,10 +104,9 @@ class PackageCache:
             raise CodeError("CodeUnavailable", f"package {package.url}: {error}") from error
 
     def _evict(self, keep: set[str]) -> None:
-        packages = sorted(
-            (p for p in self._folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime
-        )
-        sizes = {p: sum(f.stat().st_size for f in p.rglob("*") if f.is_file()) for p in packages}
+        packages = [p for p in self._folder.glob("[!.]*") if p.is_dir()]
+        packages.sort(key=lambda p: p.stat().st_mtime)
+        sizes = {p: _size(p) for p in packages}
         total = sum(sizes.values())
         for package in packages:
             if total <= self._max_bytes:
@@ -100,3 +114,7 @@ class PackageCache:
             if package.name not in keep:
                 shutil.rmtree(package, ignore_errors=True)
                 total -= sizes[package]
+
+
+def _size(package: Path) -> int:
+    return sum(file.stat().st_size for file in package.rglob("*") if file.is_file())

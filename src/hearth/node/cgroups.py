@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hearth.api.quantities import parse_cpu, parse_quantity
+from hearth.loader.zygote import empty_cgroups
 
 _ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS_V1 = ("memory", "cpu", "pids")
 _PERIOD_US = 100_000
+_PREFIX = "hearth-"
 
 
 class CgroupsUnavailable(Exception):
@@ -43,12 +45,17 @@ class Limits:
 class Cgroups:
     """The groups of one node agent's pods, below a parent of its own."""
 
-    def __init__(self, parent: str) -> None:
-        """Make the parent groups.
+    def __init__(self, node: str, pid: int) -> None:
+        """Make the parent groups, and remove those of agents of this node that are no more.
+
+        Args:
+            node: the node's name.
+            pid: the agent's.
 
         Raises:
             CgroupsUnavailable: says what is missing.
         """
+        parent = f"{_PREFIX}{node}-{pid}"
         self._unified = (_ROOT / "cgroup.controllers").exists()
         if self._unified:
             self._parents = {"": _ROOT / parent}
@@ -56,13 +63,13 @@ class Cgroups:
             self._parents = {name: _ROOT / name / parent for name in _CONTROLLERS_V1}
         try:
             for path in self._parents.values():
+                _remove_abandoned(path.parent, f"{_PREFIX}{node}-")
                 path.mkdir(exist_ok=True)
             if self._unified:
                 _enable(_ROOT)
                 _enable(_ROOT / parent)
         except OSError as error:
             raise CgroupsUnavailable(f"cgroups cannot be made: {error}") from error
-        self._sweep()
 
     @property
     def parents(self) -> list[str]:
@@ -86,19 +93,9 @@ class Cgroups:
         return _count(self._parents["memory"] / group / "memory.oom_control", "oom_kill") > 0
 
     def close(self) -> None:
-        """Remove the groups; they must be empty."""
-        self._sweep()
+        """Remove the groups, and what is left in them."""
         for path in self._parents.values():
-            with contextlib.suppress(OSError):
-                path.rmdir()
-
-    def _sweep(self) -> None:
-        """Remove what an earlier agent left."""
-        for parent in self._parents.values():
-            for path in parent.iterdir() if parent.exists() else ():
-                if path.is_dir():
-                    with contextlib.suppress(OSError):
-                        path.rmdir()
+            _remove_tree(path)
 
     def _set(self, controller: str, path: Path, limits: Limits) -> None:
         values: dict[str, str | None]
@@ -140,7 +137,21 @@ def _count(path: Path, name: str) -> int:
     return 0
 
 
-def open_cgroups(wish: str, parent: str) -> Cgroups | None:
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove the groups of agents that are no more, with every process in them."""
+    for path in folder.glob(f"{prefix}*"):
+        pid = path.name.removeprefix(prefix)
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            _remove_tree(path)
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_dir():
+        pods = [str(pod) for pod in path.iterdir() if pod.is_dir()]
+        empty_cgroups([*pods, str(path)], lambda: None)
+
+
+def open_cgroups(wish: str, node: str, pid: int) -> Cgroups | None:
     """The groups as asked: ``on``, ``off``, or ``auto`` (if root).
 
     Raises:
@@ -149,7 +160,7 @@ def open_cgroups(wish: str, parent: str) -> Cgroups | None:
     if wish == "off" or (wish == "auto" and os.geteuid() != 0):
         return None
     try:
-        return Cgroups(parent)
+        return Cgroups(node, pid)
     except CgroupsUnavailable:
         if wish == "on":
             raise

@@ -42,11 +42,16 @@ from hearth.kit.backoff import backoff_s
 from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.loader.packages import CodeError, cache_name
-from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE, Package
+from hearth.loader.protocol import (
+    PRELOAD_VARIABLE,
+    SECRET_DIGEST_VARIABLE,
+    Package,
+    Specialisation,
+)
 from hearth.node.cache import PackageCache
 from hearth.node.cgroups import Cgroups, Limits
 from hearth.node.core import lifecycle as life
-from hearth.node.core.acceptance import refusal
+from hearth.node.core.acceptance import codeless, is_warm, refusal
 from hearth.node.core.status import pod_status
 from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
@@ -80,6 +85,7 @@ class _Process:
     """A pod's running process."""
 
     name: str
+    spec: Specialisation | None = None  #: what it becomes at once; None: it waits for a claim
     pid: int = 0
     ip: str = "127.0.0.1"
     app_port: int = USER_PORT
@@ -108,7 +114,6 @@ class Worker:
         self._machine = life.PodMachine(policy, settings.drain_s)
         self._process: _Process | None = None
         self._tasks = TaskGroup()
-        self._ports_noted = False
         self._dirty = asyncio.Event()
         self._tasks.start(self._write_statuses(), name=f"status {name_of(pod)}")
         self._deleting = False
@@ -129,9 +134,10 @@ class Worker:
                 self.feed(life.Delete(grace_s, REVISION_LABEL in labels_of(pod)))
         elif self._machine.state == "new":
             reason, message = refusal(spec_of(pod))
+            if not reason:
+                reason, message = codeless(pod)
             if reason:
-                self._machinery.events.record(pod, "Warning", "Failed", message)
-                self.feed(life.Refused(reason, message))
+                self._refuse(reason, message)
             else:
                 self.feed(life.Asked())
 
@@ -169,17 +175,38 @@ class Worker:
 
     # Starting
 
+    def _refuse(self, reason: str, message: str) -> None:
+        self._machinery.events.record(self.pod, "Warning", "Failed", message)
+        self.feed(life.Refused(reason, message))
+
     async def _start(self) -> None:
         try:
-            await self._spawn()
+            spec = None if is_warm(self.pod) else await self._specialisation()
+        except (EnvironmentFault, ApiError, ConnectionError) as error:
+            self._refuse("CreateContainerConfigError", str(error))
+            return
+        try:
+            await self._spawn(spec)
         except (ZygoteDied, NetworkUnavailable, OSError) as error:
             self._exited_with(1, "StartError", f"the pod could not be started: {error}")
 
-    async def _spawn(self) -> None:
+    async def _specialisation(self) -> Specialisation:
+        """What an ordinary pod becomes.
+
+        Raises:
+            EnvironmentFault: something that its environment names is missing.
+        """
+        pod, namespace = self.pod, namespace_of(self.pod)
+        container = user_container(spec_of(pod))
+        env = await resolve_environment(self._machinery.client, namespace, container, pod)
+        revision = f"{namespace}/{labels_of(pod).get(REVISION_LABEL) or name_of(pod)}"
+        return specialisation_of(spec_of(pod), annotations_of(pod), env, revision)
+
+    async def _spawn(self, spec: Specialisation | None) -> None:
         machinery, pod = self._machinery, self.pod
         container = user_container(spec_of(pod))
         plain = {v["name"]: v.get("value", "") for v in container.get("env") or ()}
-        process = _Process(name_of(pod), group=f"{self.uid}.{self._machine.restarts}")
+        process = _Process(name_of(pod), spec, group=f"{self.uid}.{self._machine.restarts}")
         self._process = process
         if machinery.cgroups is not None:
             limits = Limits.of(container.get("resources") or {}, machinery.settings.pids_max)
@@ -225,59 +252,59 @@ class Worker:
 
     async def _hear(self, process: _Process, message: dict[str, Any]) -> None:
         match message["op"]:
+            case "tail":
+                self._say(process, op="tail", text=self.log.tail())
+            case "listening":
+                self._listening(process)
+            case "failed":
+                process.failure = str(message["message"])
+            case _ if process.sealed:  # from now on it may be the app that speaks
+                return
             case "netns":
                 assert self._machinery.network is not None
                 process.ip = await self._machinery.network.attach(process.pid)
                 self._say(process, op="go", ip=process.ip)
             case "ready":
                 await self._warm(process, message)
-            case "fetch" if not process.sealed:
+            case "fetch":
                 await self._fetch(process, Package(message["url"], message["digest"]))
-            case "tail":
-                self._say(process, op="tail", text=self.log.tail())
             case "sealed":
                 process.sealed = True
-            case "listening":
-                self._listening(process)
-            case "failed":
-                process.failure = str(message["message"])
 
     async def _warm(self, process: _Process, message: dict[str, Any]) -> None:
         process.app_port = message["appPort"]
-        if self._machinery.network is None and not self._ports_noted:
+        if self._machinery.network is None:
             await self._note_ports(message)
-        if PODPOOL_LABEL in labels_of(self.pod) or not self._has_code():
+        if process.spec is None:
             self._ready(process)
-            return
-        pod = self.pod
-        container = user_container(spec_of(pod))
-        client = self._machinery.client
-        try:
-            env = await resolve_environment(client, namespace_of(pod), container, pod)
-        except (EnvironmentFault, ApiError, ConnectionError) as error:
-            self.feed(life.Refused("CreateContainerConfigError", str(error)))
-            self._purge()
-            return
-        revision = f"{namespace_of(pod)}/{labels_of(pod).get(REVISION_LABEL) or name_of(pod)}"
-        spec = specialisation_of(spec_of(pod), annotations_of(pod), env, revision)
-        self._say(process, op="specialise", spec=json.loads(spec.to_json()))
-
-    def _has_code(self) -> bool:
-        return "hearth.dev/code" in annotations_of(self.pod)
+        else:
+            self._say(process, op="specialise", spec=json.loads(process.spec.to_json()))
 
     async def _note_ports(self, message: dict[str, Any]) -> None:
-        """Say in the pod where it really listens: on loopback each has ports of its own."""
+        """Say in the pod where it really listens: on loopback each run has ports of its own."""
         ports = {
             APP_PORT_ANNOTATION: str(message["appPort"]),
             CONTROL_PORT_ANNOTATION: str(message["controlPort"]),
         }
-        pod = self.pod
-        patch = {"metadata": {"annotations": ports}}
-        with contextlib.suppress(ApiError, ConnectionError):
-            self.pod = await self._machinery.client.patch(
-                POD, namespace_of(pod), name_of(pod), patch
-            )
-            self._ports_noted = True
+        failures = 0
+        while True:
+            pod = self.pod
+            try:
+                self.pod = await self._machinery.client.patch(
+                    POD,
+                    namespace_of(pod),
+                    name_of(pod),
+                    {"metadata": {"uid": self.uid, "annotations": ports}},
+                )
+            except NotFound:
+                return
+            except (ApiError, ConnectionError) as error:
+                failures += 1
+                facts = {"pod": name_of(pod), "because": str(error)}
+                log.warning("ports not written", extra={"f": facts})
+                await asyncio.sleep(backoff_s(failures, base_s=0.05, max_s=5))
+            else:
+                return
 
     async def _fetch(self, process: _Process, package: Package) -> None:
         try:
@@ -339,7 +366,7 @@ class Worker:
             if failures >= int(probe.get("failureThreshold") or 3):
                 said = f"Liveness probe failed: {fault}"
                 self._machinery.events.record(self.pod, "Warning", "Unhealthy", said)
-                process.failure = said
+                process.failure = f"{said}\n{self.log.tail()}"
                 self._signal(signal.SIGKILL)
                 return
 
@@ -363,8 +390,7 @@ class Worker:
         if oom and cgroups is not None and cgroups.was_oom_killed(process.group):
             self._exited_with(status, "OOMKilled", f"out of memory\n{tail}".strip())
         else:
-            failed = process.failure
-            message = "\n".join(filter(None, (failed, tail if tail not in failed else "")))
+            message = process.failure or tail
             reason = "Completed" if status == 0 else "Error"
             self._exited_with(status, reason, message if status else "")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hearth.kit.tasks import TaskGroup
-from hearth.loader.zygote import command
+from hearth.loader.zygote import command, empty_cgroups
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +27,21 @@ class ZygoteDied(Exception):
 
 
 @dataclass(slots=True)
+class _Spawning:
+    """A pod that was asked for."""
+
+    pid: asyncio.Future[int]
+    cgroups: list[str]
+    on_exit: Callable[[int], None]
+
+
+@dataclass(slots=True)
 class _Zygote:
     process: subprocess.Popen[bytes]
     sock: socket.socket
     writer: asyncio.StreamWriter  #: keeps the reader's connection open
-    spawned: dict[str, asyncio.Future[int]] = field(default_factory=dict)
-    exits: dict[int, Callable[[int], None]] = field(default_factory=dict)  #: by pid
-    early: dict[int, int] = field(default_factory=dict)  #: exits nobody waits for yet
+    spawning: dict[str, _Spawning] = field(default_factory=dict)  #: by name
+    pods: dict[int, _Spawning] = field(default_factory=dict)  #: by pid
     alive: bool = True
 
 
@@ -64,17 +74,13 @@ class Zygotes:
             ZygoteDied: try again.
         """
         zygote = await self._zygote(tuple(preload))
-        future = asyncio.get_running_loop().create_future()
-        zygote.spawned[name] = future
+        spawning = _Spawning(
+            asyncio.get_running_loop().create_future(), request["cgroups"], on_exit
+        )
+        zygote.spawning[name] = spawning
         message = json.dumps({"op": "spawn", "id": name, **request}).encode() + b"\n"
         await _send(zygote.sock, message, fds)
-        pid = int(await future)
-        self._of_pid[pid] = zygote
-        if pid in zygote.early:
-            on_exit(zygote.early.pop(pid))
-        else:
-            zygote.exits[pid] = on_exit
-        return pid
+        return await spawning.pid
 
     def kill(self, pid: int, number: signal.Signals) -> None:
         """Send a signal to the pod's process group."""
@@ -144,29 +150,47 @@ class Zygotes:
         return zygote
 
     async def _read(self, zygote: _Zygote, reader: asyncio.StreamReader) -> None:
-        while line := await reader.readline():
-            message = json.loads(line)
-            if message["op"] == "spawned":
-                zygote.spawned.pop(message["id"]).set_result(message["pid"])
-                await asyncio.sleep(0)  # let the spawner take its pid before its exit
-            elif message["op"] == "exited":
-                self._exited(zygote, message["pid"], message["status"])
-        if not zygote.alive:
-            return  # we ended it
-        zygote.alive = False
+        with contextlib.suppress(ConnectionError):  # reset by its death, like the end
+            while line := await reader.readline():
+                message = json.loads(line)
+                if message["op"] == "spawned":
+                    self._spawned(zygote, message["id"], message["pid"])
+                    await asyncio.sleep(0)  # let the spawner take its pid before its exit
+                elif message["op"] == "exited":
+                    self._exited(zygote, message["pid"], message["status"])
+        if zygote.alive:  # else we ended it
+            zygote.alive = False
+            await self._lost(zygote)
+
+    def _spawned(self, zygote: _Zygote, name: str, pid: int) -> None:
+        spawning = zygote.spawning.pop(name)
+        zygote.pods[pid] = spawning
+        self._of_pid[pid] = zygote
+        if not spawning.pid.done():  # else nobody waits for it any more
+            spawning.pid.set_result(pid)
+
+    def _exited(self, zygote: _Zygote, pid: int, status: int) -> None:
+        if (pod := zygote.pods.pop(pid, None)) is not None:
+            pod.on_exit(status)
+
+    async def _lost(self, zygote: _Zygote) -> None:
+        """Its pods died with it, what they started may not have: end that, then say so."""
         log.error("zygote died", extra={"f": {"pid": zygote.process.pid}})
-        for future in zygote.spawned.values():
-            future.set_exception(ZygoteDied("the zygote died"))
-        for pid in list(zygote.exits):
+        groups = {pid: pod.cgroups for pid, pod in zygote.pods.items()}
+        await asyncio.to_thread(_end_orphans, groups)
+        for spawning in zygote.spawning.values():
+            if not spawning.pid.done():
+                spawning.pid.set_exception(ZygoteDied("the zygote died"))
+        for pid in list(zygote.pods):
             self._exited(zygote, pid, -signal.SIGKILL)
         await asyncio.to_thread(_wait, zygote.process)
 
-    def _exited(self, zygote: _Zygote, pid: int, status: int) -> None:
-        on_exit = zygote.exits.pop(pid, None)
-        if on_exit is None:
-            zygote.early[pid] = status
-        else:
-            on_exit(status)
+
+def _end_orphans(groups: dict[int, list[str]]) -> None:
+    for pid, cgroups in groups.items():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        empty_cgroups(cgroups, lambda: None)
 
 
 async def _send(sock: socket.socket, message: bytes, fds: list[int]) -> None:

@@ -5,8 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from hearth.api.code import is_runtime
-from hearth.api.meta import Wire
-from hearth.api.names import PYTHON_RUNTIME_IMAGE, RUNTIME_IMAGE_PREFIX
+from hearth.api.meta import Wire, annotations_of, labels_of
+from hearth.api.names import (
+    CODE_ANNOTATION,
+    PODPOOL_LABEL,
+    PYTHON_RUNTIME_IMAGE,
+    RUNTIME_IMAGE_PREFIX,
+)
+
+
+def is_warm(pod: Wire) -> bool:
+    """Whether the pod waits for a claim to say what it becomes."""
+    return PODPOOL_LABEL in labels_of(pod)
+
+
+def codeless(pod: Wire) -> tuple[str, str]:
+    """Reason and message why there is nothing to run in the pod; empty strings when there is."""
+    if is_warm(pod) or CODE_ANNOTATION in annotations_of(pod):
+        return "", ""
+    said = (
+        f"annotation {CODE_ANNOTATION} is missing: the image is a runtime, and runs what it names"
+    )
+    return "CreateContainerConfigError", said
 
 
 def refusal(pod_spec: Wire, runtimes: Collection[str] = (PYTHON_RUNTIME_IMAGE,)) -> tuple[str, str]:

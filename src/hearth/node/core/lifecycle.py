@@ -30,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """This node cannot run it, ever."""
+    """This node cannot run it: ever, or as things are, when it was about to start."""
 
     reason: str
     message: str
@@ -196,10 +196,11 @@ class PodMachine:
         return [Start()]
 
     def _refuse(self, reason: str, message: str) -> list[Effect]:
-        if self.state not in ("new", "starting"):
+        if self.state not in ("new", "starting") or self._has_process:
             return []
+        again = [Later(BACKOFF_FIRST_S, BackoffOver())] if self.state == "starting" else []
         self.state, self.waiting_reason, self.waiting_message = "waiting", reason, message
-        return [Report()]
+        return [Report(), *again]
 
     def _set_ready(self, ready: bool) -> list[Effect]:
         if self.state == "starting" and ready:

@@ -1,6 +1,6 @@
 import pytest
 
-from hearth.node.core.acceptance import refusal
+from hearth.node.core.acceptance import codeless, is_warm, refusal
 
 GOOD = {"containers": [{"image": "hearth.dev/runtimes/python"}]}
 
@@ -25,3 +25,17 @@ def test_what_cannot_be_run_is_named(spec, said):
     reason, message = refusal(spec)
     assert reason
     assert said in message
+
+
+@pytest.mark.parametrize(
+    ("meta", "warm", "said"),
+    [
+        pytest.param({"labels": {"hearth.dev/podpool": "python"}}, True, "", id="warm"),
+        pytest.param({"annotations": {"hearth.dev/code": "data:,"}}, False, "", id="code"),
+        pytest.param({}, False, "hearth.dev/code is missing", id="neither"),
+    ],
+)
+def test_a_pod_is_warm_or_says_what_it_runs(meta, warm, said):
+    assert is_warm({"metadata": meta}) == warm
+    reason, message = codeless({"metadata": meta})
+    assert (bool(reason), said in message) == (bool(said), True)

@@ -59,6 +59,19 @@ def test_what_cannot_run_waits_with_a_reason():
     )
 
 
+def test_what_cannot_run_as_things_are_is_tried_again():
+    pod = machine("Never", Asked())
+    effects = pod.on(Refused("CreateContainerConfigError", "no secret"))
+    assert effects == [Report(), Later(10, BackoffOver())]
+    assert pod.state == "waiting"
+    assert pod.on(BackoffOver()) == [Start()]
+
+
+def test_a_refusal_comes_too_late_for_what_runs():
+    assert machine("Always", Asked(), Placed(0.0)).on(Refused("x", "y")) == []
+    assert machine("Always", *RUNNING).on(Refused("x", "y")) == []
+
+
 @pytest.mark.parametrize(
     ("policy", "code", "state"),
     [
