@@ -114,7 +114,8 @@ def trouble_of(pods: Iterable[Wire]) -> tuple[str, str] | None:
             waiting = state.get("waiting") or {}
             ended = state.get("terminated") or last.get("terminated") or {}
             if waiting.get("reason") == "CrashLoopBackOff" and ended:
-                return f"ExitCode{ended.get('exitCode')}", str(ended.get("message") or "")
+                said = ended.get("message") or "the app ended, but should have gone on serving"
+                return f"ExitCode{ended.get('exitCode')}", str(said)
             if waiting.get("reason") not in (None, "ContainerCreating", "CrashLoopBackOff"):
                 return str(waiting["reason"]), str(waiting.get("message") or "")
             if state.get("terminated") and ended.get("exitCode"):

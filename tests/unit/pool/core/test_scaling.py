@@ -81,6 +81,11 @@ def test_trouble_is_what_the_container_says():
     }
     assert trouble_of(troubled(**loop)) == ("ExitCode3", "bye")
     pull = {"waiting": {"reason": "ErrImagePull", "message": "no"}}
+    silent = {"state": loop["state"], "lastState": {"terminated": {"exitCode": 0}}}
+    assert trouble_of(troubled(**silent)) == (
+        "ExitCode0",
+        "the app ended, but should have gone on serving",
+    )
     assert trouble_of(troubled(state=pull)) == ("ErrImagePull", "no")
     assert trouble_of(troubled(state={"waiting": {"reason": "ContainerCreating"}})) is None
     assert trouble_of(troubled(state={"running": {}})) is None
