@@ -65,7 +65,8 @@ def _walk(
     else:
         name, python = _NAMES[type(kind)]
         if not isinstance(value, python) or (isinstance(value, bool) and python is not bool):
-            errors.append(_wrong(path, value, f"a {name}"))
+            article = "an" if name[0] in "aeiou" else "a"
+            errors.append(_wrong(path, value, f"{article} {name}"))
 
 
 def _walk_union(

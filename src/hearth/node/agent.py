@@ -24,7 +24,7 @@ from hearth.api.meta import (
     status_of,
     uid_of,
 )
-from hearth.api.pods import user_container
+from hearth.api.pods import is_finished, user_container
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part, TaskGroup
@@ -43,7 +43,8 @@ from hearth.runtime.internal import internal_secret, internal_server_context
 log = logging.getLogger(__name__)
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  #: Go's names
-HEARTBEAT_S = 30.0  #: between writes of the Node's status
+GOODBYE_S = 1.5  #: for telling the API that the agent ends
+HEARTBEAT_S = 10.0  #: between writes of the Node's status
 
 
 class NodeAgent:
@@ -100,6 +101,7 @@ class NodeAgent:
                 await asyncio.Event().wait()
         finally:
             await self._close()
+            await self._say_goodbye()
             if network is not None:
                 await network.close()
             if cgroups is not None:
@@ -110,6 +112,24 @@ class NodeAgent:
         for worker in list(self._workers.values()):
             await worker.close()
         await self._zygotes.close()
+
+    async def _say_goodbye(self) -> None:
+        """Say that the node and its pods are gone, so that nobody sends requests there.
+
+        An agent that cannot say it is found out by its heartbeat (``capacity.nodes``).
+        """
+        now = rfc3339(self._clock.now())
+        ready = {"type": "Ready", "status": "False", "reason": "NodeAgentStopped"}
+        conditions = [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}]
+        mine = [pod for pod in self._pods.list() if self._is_mine(pod) and not is_finished(pod)]
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                patch = {"status": {"conditions": conditions}}
+                await self._client.patch(NODE, "", self._settings.name, patch, subresource="status")
+                for pod in mine:
+                    await self._mark_failed(pod)
+        except (ApiError, ConnectionError, TimeoutError) as error:
+            log.warning("node left without a word", extra={"f": {"because": repr(error)}})
 
     # Pods
 
@@ -175,7 +195,7 @@ class NodeAgent:
     async def _mark_failed(self, pod: Wire) -> None:
         deleting = bool((pod.get("metadata") or {}).get("deletionTimestamp"))
         now = rfc3339(self._clock.now())
-        said = "the node agent was restarted; the pod's process ended with it"
+        said = "the node agent ended, and the pod's process with it"
         ended = {"exitCode": 137, "reason": "NodeRestarted", "message": said, "finishedAt": now}
         statuses = [
             {**status, "ready": False, "started": False, "state": {"terminated": ended}}

@@ -49,6 +49,8 @@ from hearth.runtime.probes import Where, probe_once
 log = logging.getLogger(__name__)
 
 PODS_TRIED_MAX = 5  #: warm pods that may be lost under one claim before it falls back
+#: Pods that may end while they become the app: one may have been killed, two are the app's doing.
+PODS_ENDED_MAX = 2
 FALLBACK_TIMEOUT_S = 120.0  #: for an ordinary pod to become ready
 ADOPT_TRIES_MAX = 6
 PROBE_PAUSE_S = 0.005  #: between HTTP probes of an app that listens but is not ready
@@ -90,13 +92,18 @@ class Claiming:
         key = key_of(replica_set)
         started = time.monotonic()
         pools, why_not = self._fitting(replica_set)
+        ended = 0
         for _ in range(PODS_TRIED_MAX):
             effect = self.claims.on(core.Claim(key, pools, time.monotonic()))
             match effect:
                 case core.Grant(pool, pod):
                     got = await self._take(replica_set, pool, pod, started)
-                    if got is not None:
+                    if isinstance(got, Activation):
                         return got
+                    ended += got.began
+                    if ended >= PODS_ENDED_MAX:
+                        said = "the app's process ended while it imported the code, twice"
+                        raise self._app_failed(replica_set, core.Failure("ExitedEarly", said))
                 case core.Refuse(failure, again_after_s):
                     said = f"{failure.message} (not tried again for {again_after_s:.0f} s)"
                     raise _error(503, failure.reason, said)
@@ -113,12 +120,12 @@ class Claiming:
 
     async def _take(
         self, replica_set: Wire, pool: str, pod_name: str, started: float
-    ) -> Activation | None:
-        """Specialise one warm pod; None when it is lost and another must be taken."""
+    ) -> Activation | Taken:
+        """Specialise one warm pod; ``Taken`` when it is lost and another must be taken."""
         pod = self.pods.get(ObjectKey(key_of(replica_set).tenant, SYSTEM_NAMESPACE, pod_name))
         if pod is None:
             self.claims.on(core.PodLost(pod_name))
-            return None
+            return Taken("it is gone")
         claimed_s = time.monotonic() - started
         spec = await self._specialisation(replica_set, pod)
         secret = secret_of(await self.pool_key(), pod_name)
@@ -133,7 +140,7 @@ class Claiming:
         if isinstance(outcome, Taken):
             facts = {"pod": pod_name, "because": outcome.why}
             log.warning("warm pod lost", extra={"f": facts})
-            return None
+            return outcome
         raise self._app_failed(replica_set, outcome)
 
     async def _specialisation(self, replica_set: Wire, pod: Wire) -> Specialisation:

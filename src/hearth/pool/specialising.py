@@ -41,6 +41,7 @@ class Taken:
     """Someone else has the pod, or it is dead: take another."""
 
     why: str
+    began: bool = False  #: it had begun to become the app when it ended
 
 
 Outcome = Listening | Taken | Failure
@@ -69,7 +70,7 @@ async def specialise(pod: Wire, secret: str, spec: Specialisation) -> Outcome:
             said = f"the app did not listen within {spec.listen_timeout_s:g} s"
             return Failure("NotListening", said)
         except OSError as error:
-            return Taken(f"its loader broke off: {error}")
+            return Taken(f"its loader broke off: {error}", began=True)
     return parse_answer(answer)
 
 
@@ -78,7 +79,7 @@ def parse_answer(answer: bytes) -> Outcome:
     head, _, body = answer.partition(b"\r\n\r\n")
     parts = head.split(b" ", 2)
     if len(parts) < 2 or not parts[1].isdigit():
-        return Taken("its loader ended before it answered")
+        return Taken("its loader ended before it answered", began=True)
     status = int(parts[1])
     try:
         said = msgspec.json.decode(body)

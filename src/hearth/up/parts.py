@@ -11,7 +11,7 @@ from hearth.api.activation import Autoscaler
 from hearth.api.names import DEFAULT_SHARD, SHARD_LABEL
 from hearth.apiserver.serve import listen
 from hearth.autoscaler import ShardAutoscaler, serve_autoscaler
-from hearth.capacity import Placement
+from hearth.capacity import NodeWatch, Placement
 from hearth.client import Client
 from hearth.controllers import controllers
 from hearth.gateway import Gateway, GatewaySettings
@@ -68,6 +68,7 @@ def make_controller(
         *pool.parts(),
         *autoscaler.parts(),
         *placement.parts(),
+        *NodeWatch(client, informers, clock).parts(),
     ]
     return ControllerParts(pool, autoscaler, parts)
 
