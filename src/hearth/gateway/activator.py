@@ -97,12 +97,12 @@ class Activator:
         if not held.suspicious and (address := self._find(held.key)) is not None:
             held.reply(_send_to(address, held, Activation("", address)))
             return
-        waiting = self._waiting[held.key]
-        full = len(waiting.requests) >= self._settings.held_per_revision_max
+        full = self.held_for(held.key) >= self._settings.held_per_revision_max
         if full or self.held >= self._settings.held_max:
             said = f"too many requests are waiting for an instance of revision {held.key}"
             held.reply(_answer(ActivationFailure(503, "Overloaded", said)))
             return
+        waiting = self._waiting[held.key]
         waiting.requests[held] = None
         self.held += 1
         timeout_s = self._timeout_of(held.key)

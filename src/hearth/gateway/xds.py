@@ -123,7 +123,8 @@ class _Stream:
 
     def notify(self, kind: str, names: Iterable[str]) -> None:
         """Send these if the Envoy asked for them."""
-        wanted = [n for n in names if kind in self.wildcard or n in self.subscribed[kind]]
+        subscribed = self.subscribed.get(kind, ())  # an entry would say that it has asked before
+        wanted = [n for n in names if kind in self.wildcard or n in subscribed]
         if wanted:
             if not self.dirty[kind]:
                 self.queue.put_nowait(kind)
@@ -150,12 +151,14 @@ class _Stream:
     def _catch_up(self, kind: str, known: dict[str, str]) -> None:
         """An Envoy that has resources already gets only what differs."""
         have = self.resources.names(kind)
-        for name in have & set(known):
+        same = set()
+        for name, version in known.items():
             resource = self.resources.get(kind, name)
-            assert resource is not None
-            if resource.version == known[name]:
-                self.acknowledged[kind, name] = known[name]
-        self.notify(kind, have | set(known))
+            if resource is not None and resource.version == version:
+                self.acknowledged[kind, name] = version
+                same.add(name)
+        self.resources.progressed()
+        self.notify(kind, (have | set(known)) - same)
         if not have | set(known):  # an empty answer ends Envoy's waiting for its first one
             self.dirty[kind] = set()
             self.queue.put_nowait(kind)

@@ -46,6 +46,7 @@ class PackageCache:
         self._max_bytes = max_bytes
         self._in_use = in_use
         self._fetching: dict[str, asyncio.Task[Path]] = {}
+        self._evicting = asyncio.Lock()  #: two at once would fall over each other
         for abandoned in folder.glob(".new-*"):
             shutil.rmtree(abandoned, ignore_errors=True)
 
@@ -87,7 +88,8 @@ class PackageCache:
             path = await asyncio.to_thread(install, package, content, self._folder)
         else:
             path = await asyncio.to_thread(obtain, package, self._folder)
-        await asyncio.to_thread(self._evict, {*self._fetching, *self._in_use()})
+        async with self._evicting:
+            await asyncio.to_thread(self._evict, {*self._fetching, *self._in_use()})
         return path.resolve()
 
     async def _from_store(self, package: Package) -> bytes:

@@ -1,0 +1,93 @@
+"""The bootstrap is one that Envoy's own messages take, and says what it must."""
+
+from __future__ import annotations
+
+# Known by name while the bootstrap is parsed:
+import envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2
+import envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2
+import envoy.extensions.filters.http.router.v3.router_pb2
+import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2
+import pytest
+from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+from envoy.extensions.filters.network.http_connection_manager.v3 import (
+    http_connection_manager_pb2 as hcm,
+)
+from google.protobuf.json_format import ParseDict
+
+from hearth.gateway.bootstrap import MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEADER, make_bootstrap
+from hearth.gateway.translate import OWN_HEADERS, RETRY_HEADER
+
+
+@pytest.fixture(scope="module")
+def bootstrap():
+    wire = make_bootstrap(
+        name="g1", host="127.0.0.1", port=8080, xds="/run/xds", activator="/run/act", admin="/run/a"
+    )
+    return ParseDict(wire, Bootstrap())
+
+
+def managers(bootstrap):
+    """The HTTP connection manager of every listener, by the listener's name."""
+    found = {}
+    for listener in bootstrap.static_resources.listeners:
+        manager = hcm.HttpConnectionManager()
+        listener.filter_chains[0].filters[0].typed_config.Unpack(manager)
+        found[listener.name] = manager
+    return found
+
+
+def test_everything_but_the_edge_is_within_the_machine(bootstrap):
+    edge, *others = bootstrap.static_resources.listeners
+    address = edge.address.socket_address
+    assert (edge.name, address.address, address.port_value) == ("edge", "127.0.0.1", 8080)
+    assert [(o.name, o.WhichOneof("listener_specifier")) for o in others] == [
+        ("cold", "internal_listener"),
+        ("cold-h2", "internal_listener"),
+    ]
+    assert bootstrap.admin.address.pipe.path == "/run/a"
+    pipes = {
+        cluster.name: endpoint.endpoint.address.pipe.path
+        for cluster in bootstrap.static_resources.clusters
+        for locality in cluster.load_assignment.endpoints
+        for endpoint in locality.lb_endpoints
+    }
+    assert pipes == {"xds": "/run/xds", "activator": "/run/act"}
+
+
+def test_the_edge_asks_for_its_routes_and_the_node_says_its_name(bootstrap):
+    edge = managers(bootstrap)["edge"]
+    assert edge.WhichOneof("route_specifier") == "scoped_routes"
+    assert edge.use_remote_address.value
+    assert bootstrap.node.id == "g1"
+
+
+@pytest.mark.parametrize(
+    ("listener", "hold"),
+    [pytest.param("cold", "hold", id="http1"), pytest.param("cold-h2", "hold-h2", id="http2")],
+)
+def test_a_held_request_is_answered_in_words_or_sent_on(bootstrap, listener, hold):
+    manager = managers(bootstrap)[listener]
+    *replies, send = manager.route_config.virtual_hosts[0].routes
+    answered = {
+        reply.match.headers[0].string_match.exact: reply.direct_response.status for reply in replies
+    }
+    assert answered == {str(status): status for status in REPLY_STATUSES}
+    assert {reply.match.headers[0].name for reply in replies} == {STATUS_HEADER}
+    assert send.route.cluster == hold
+    assert not send.match.headers
+
+
+def test_the_check_comes_before_the_router_and_never_lets_pass_by_mistake(bootstrap):
+    for name in ("cold", "cold-h2"):
+        first, last = managers(bootstrap)[name].http_filters
+        assert last.name == "envoy.filters.http.router"
+        check = envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2.ExtAuthz()
+        first.typed_config.Unpack(check)
+        assert not check.failure_mode_allow
+        assert check.http_service.server_uri.cluster == "activator"
+        upstream = check.http_service.authorization_response.allowed_upstream_headers
+        assert {p.exact for p in upstream.patterns} == {STATUS_HEADER, MESSAGE_HEADER}
+
+
+def test_a_client_cannot_use_the_headers_of_the_hold():
+    assert {STATUS_HEADER, MESSAGE_HEADER, RETRY_HEADER} <= set(OWN_HEADERS)

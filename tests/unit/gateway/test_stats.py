@@ -1,0 +1,44 @@
+from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest
+
+from hearth.api.activation import RevisionStat
+from hearth.gateway.stats import Stats
+
+NAME = "root/default/hello-00001"
+
+
+def report(*localities, cluster=NAME):
+    """Of one cluster; a locality is its zone, what is in progress and what was issued."""
+    stats = [
+        {
+            "locality": {"zone": zone},
+            "total_requests_in_progress": in_progress,
+            "total_issued_requests": issued,
+        }
+        for zone, in_progress, issued in localities
+    ]
+    wire = {"cluster_name": cluster, "upstream_locality_stats": stats}
+    return LoadStatsRequest(cluster_stats=[wire])
+
+
+def stat(in_flight, held, requests):
+    return RevisionStat("default", "hello-00001", "root", in_flight, held, requests)
+
+
+def test_in_flight_is_what_pods_have_and_held_is_what_the_activator_has():
+    found = Stats(lambda key: 4).take(report(("pods", 3, 5), ("cold", 7, 2)))
+    assert found == [stat(3, 4, 7)]
+
+
+def test_a_revision_that_falls_silent_is_told_once():
+    stats = Stats(lambda key: 0)
+    silent = report(("pods", 0, 0))
+    said = [stats.take(r) for r in (silent, report(("pods", 0, 1)), silent, silent)]
+    assert said == [[], [stat(0, 0, 1)], [stat(0, 0, 0)], []]
+
+
+def test_a_revision_with_held_requests_alone_is_told():
+    assert Stats(lambda key: 1).take(report()) == [stat(0, 1, 0)]
+
+
+def test_clusters_that_are_no_revisions_are_left_out():
+    assert Stats(lambda key: 1).take(report(("pods", 1, 1), cluster="activator")) == []

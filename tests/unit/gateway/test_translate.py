@@ -1,0 +1,116 @@
+import pytest
+
+from hearth.api.meta import ObjectKey
+from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight
+from hearth.gateway.translate import (
+    OWN_HEADERS,
+    RETRY_HEADER,
+    make_cluster,
+    make_load_assignment,
+    make_route_configuration,
+    make_scopes,
+)
+
+
+def backend(name="hello-00001", *, http2=False, timeout_s=300):
+    return Backend(ObjectKey("acme", "default", name), http2, timeout_s, 8080)
+
+
+def routing():
+    weights = (Weight(backend(), 80), Weight(backend("hello-00002", timeout_s=600), 20))
+    hosts = (
+        Host("hello", ("hello.default.localhost", "hello.default"), weights),
+        Host("next-hello", ("next-hello.default.localhost",), (Weight(backend(), 100),)),
+    )
+    return Routing(ObjectKey("acme", "default", "hello"), hosts)
+
+
+@pytest.mark.parametrize("http2", [pytest.param(False, id="http1"), pytest.param(True, id="http2")])
+def test_a_revision_is_a_cluster_that_speaks_what_its_port_is_named(http2):
+    cluster = make_cluster(backend(http2=http2))
+    assert cluster.name == "acme/default/hello-00001"
+    assert cluster.type == cluster.EDS
+    assert bool(cluster.typed_extension_protocol_options) == http2
+    assert cluster.circuit_breakers.thresholds[0].max_pending_requests.value >= 20_000
+
+
+def shown(assignment):
+    """(priority, zone, address or listener) of every endpoint."""
+    found = []
+    for locality in assignment.endpoints:
+        for each in locality.lb_endpoints:
+            address = each.endpoint.address
+            where = address.socket_address.address or (
+                address.envoy_internal_address.server_listener_name
+            )
+            found.append((locality.priority, locality.locality.zone, where))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("http2", "ips", "want"),
+    [
+        pytest.param(False, (), [(0, "cold", "cold")], id="none-are-held"),
+        pytest.param(True, (), [(0, "cold", "cold-h2")], id="none-are-held-http2"),
+        pytest.param(
+            False, ("10.0.0.1", "10.0.0.2"),
+            [(0, "pods", "10.0.0.1"), (0, "pods", "10.0.0.2"), (1, "cold", "cold")],
+            id="instances-come-before-the-hold",
+        ),
+    ],
+)  # fmt: skip
+def test_requests_go_to_instances_and_are_held_without_any(http2, ips, want):
+    name = "acme/default/hello-00001"
+    addresses = tuple((ip, 8080) for ip in ips)
+    assignment = make_load_assignment(Endpoints(name, http2, addresses))
+    assert assignment.cluster_name == name
+    assert shown(assignment) == want
+    priorities = sorted({priority for priority, _, _ in want})
+    assert priorities == list(range(len(priorities)))
+
+
+def test_a_route_is_a_virtual_host_a_name_with_its_weights_and_timeout():
+    found = make_route_configuration(routing())
+    assert found.name == "acme/default/hello"
+    assert [list(host.domains) for host in found.virtual_hosts] == [
+        ["hello.default.localhost", "hello.default"],
+        ["next-hello.default.localhost"],
+    ]
+    action = found.virtual_hosts[0].routes[0].route
+    assert [(c.name, c.weight.value) for c in action.weighted_clusters.clusters] == [
+        ("acme/default/hello-00001", 80),
+        ("acme/default/hello-00002", 20),
+    ]
+    assert action.timeout.seconds == 600
+
+
+def test_no_client_can_say_which_revision_it_wants_or_how_it_is_answered():
+    host = make_route_configuration(routing()).virtual_hosts[0]
+    [first, _] = host.routes[0].route.weighted_clusters.clusters
+    overwritten = {h.header.key: h.header.value for h in first.request_headers_to_add}
+    assert overwritten == {
+        "knative-serving-namespace": "default",
+        "knative-serving-revision": "hello-00001",
+        "hearth-tenant": "acme",
+    }
+    actions = {h.append_action for h in first.request_headers_to_add}
+    assert actions == {first.request_headers_to_add[0].OVERWRITE_IF_EXISTS_OR_ADD}
+    assert set(host.request_headers_to_remove) | set(overwritten) == set(OWN_HEADERS)
+
+
+def test_a_request_that_an_app_may_have_seen_is_never_repeated():
+    policy = make_route_configuration(routing()).virtual_hosts[0].retry_policy
+    assert set(policy.retry_on.split(",")) == {
+        "connect-failure", "refused-stream", "reset-before-request", "retriable-headers",
+    }  # fmt: skip
+    assert [header.name for header in policy.retriable_headers] == [RETRY_HEADER]
+
+
+def test_every_name_of_a_route_leads_to_its_configuration():
+    scopes = make_scopes(routing())
+    assert set(scopes) == {
+        "hello.default.localhost", "hello.default", "next-hello.default.localhost",
+    }  # fmt: skip
+    for domain, scope in scopes.items():
+        assert scope.route_configuration_name == "acme/default/hello"
+        assert [f.string_key for f in scope.key.fragments] == [domain]
