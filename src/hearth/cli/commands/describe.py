@@ -29,7 +29,7 @@ from hearth.api.names import (
 from hearth.api.pods import user_container
 from hearth.cli.command import common_options, examples
 from hearth.cli.completing import service_names
-from hearth.cli.core.tables import format_fields, format_table
+from hearth.cli.core.tables import first_line, format_fields, format_table
 from hearth.cli.output import age, print_object
 from hearth.cli.session import Session, Target, run
 
@@ -71,7 +71,7 @@ def _sections(found: _Found) -> Iterator[str]:
     conditions = status_of(found.service).get("conditions") or ()
     yield format_table(
         ("CONDITION", "STATUS", "REASON", "MESSAGE"),
-        ([c.get(k) for k in ("type", "status", "reason", "message")] for c in conditions),
+        ([c.get("type"), c.get("status"), c.get("reason"), first_line(c)] for c in conditions),
     )
     headings = ("REVISION", "TRAFFIC", "TAGS", "READY", "PODS", "AGE", "REASON")
     yield format_table(headings, (_revision(found, r) for r in found.revisions))
@@ -125,7 +125,7 @@ def _pod(pod: Wire) -> list[object]:
 def _event(event: Wire) -> list[object]:
     about = event.get("involvedObject") or {}
     where = f"{about.get('kind', '')}/{about.get('name', '')}"
-    return [event.get("type"), where, event.get("reason"), event.get("message")]
+    return [event.get("type"), where, event.get("reason"), first_line(event)]
 
 
 def _number(revision: Wire) -> int:

@@ -134,6 +134,7 @@ def _sections(one: Wire, pods: Sequence[Wire]) -> Iterator[str]:
         ]
     )
     for condition in status.get("conditions") or ():
-        yield f"{condition['type']}: {condition['status']}: {condition.get('message', '')}"
+        said = (condition["type"], condition["status"], condition.get("message"))
+        yield ": ".join(filter(None, said))
     rows = ((name_of(pod), "yes" if is_ready(pod) else "no", age(pod)) for pod in pods)
     yield format_table(("POD", "WARM", "AGE"), rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _GAP = "   "
 
@@ -26,6 +26,11 @@ def format_fields(fields: Iterable[tuple[str, object]]) -> str:
         f"{name:<{width}}{value.replace(chr(10), chr(10) + ' ' * width)}".rstrip()
         for name, value in pairs
     )
+
+
+def first_line(wire: Mapping[str, object]) -> str:
+    """The first line of a condition's or event's message; ``-o yaml`` shows all of it."""
+    return str(wire.get("message") or "").partition("\n")[0]
 
 
 def format_bytes(count: int) -> str:

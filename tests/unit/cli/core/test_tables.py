@@ -1,6 +1,6 @@
 import pytest
 
-from hearth.cli.core.tables import format_bytes, format_fields, format_table
+from hearth.cli.core.tables import first_line, format_bytes, format_fields, format_table
 
 
 def test_columns_are_aligned_and_lines_have_no_trailing_blanks():
@@ -30,3 +30,10 @@ def test_values_of_several_lines_stay_in_their_column():
 )
 def test_sizes(count, want):
     assert format_bytes(count) == want
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"), [("one\ntwo", "one"), ("one", "one"), (None, "")], ids=repr
+)
+def test_a_table_shows_the_first_line_of_a_message(message, shown):
+    assert first_line({"message": message}) == shown
