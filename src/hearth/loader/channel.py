@@ -13,7 +13,7 @@ user code is about to run. What is said, loader to node::
 
 and node to loader::
 
-    {"op": "go", …}                                 the network is there
+    {"op": "go", "ip": …, "prefix": n, "gateway": …}    eth0 is there: configure it
     {"op": "fetched", "path": …} or {"op": "fetched", "reason": …, "message": …}
     {"op": "tail", "text": …}
     {"op": "specialise", "spec": {…}}               an ordinary pod: become this now

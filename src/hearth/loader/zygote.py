@@ -37,6 +37,7 @@ from typing import Any, NoReturn
 
 from hearth.loader.become import kept_environment
 from hearth.loader.channel import Channel
+from hearth.loader.netlink import configure_pod
 from hearth.loader.warm import WarmPod, preload, wait_and_become
 
 _PR_SET_PDEATHSIG = 1
@@ -128,7 +129,8 @@ class Zygote:
             if message["netns"]:
                 _unshare_network()
                 channel.tell("netns")
-                channel.hear()
+                wired = channel.hear()
+                configure_pod(wired["ip"], wired["prefix"], wired["gateway"])
             status = wait_and_become(pod, channel)
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1

@@ -1,25 +1,46 @@
 """A network namespace per pod: a bridge with a subnet of its own, a veth pair per pod.
 
-Needs root and ``ip`` (and ``nsenter``). Pods reach the outside where nft is present.
+Needs root. Pods reach the outside where nft or iptables is present.
+
+What is done for a pod is spread: the node makes the pair of links, the pod, in its own namespace,
+brings its end up (``loader.netlink``). Measured: 2 ms a pod, against 16 ms with ``ip``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import ipaddress
-import json
 import os
 import shutil
+import socket
+import sys
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
+from hearth.kit.tasks import TaskGroup
+from hearth.loader.netlink import Netlink, remove_links
+
+_SETTLE_TRIES_MAX = 500
+_SETTLE_PAUSE_S = 0.001
 _PREFIX = 20  #: 4,093 pods
 _SUBNETS = list(ipaddress.IPv4Network("10.192.0.0/10").subnets(new_prefix=_PREFIX))
 
 
 class NetworkUnavailable(Exception):
     """This machine or user cannot have it; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a pod's own end of its link gets."""
+
+    ip: str
+    prefix: int
+    gateway: str
 
 
 class Network:
@@ -31,7 +52,9 @@ class Network:
         self._gateway = next(subnet.hosts())
         self._free = self._addresses()
         self._returned: deque[str] = deque()
+        self._links: dict[str, str] = {}  #: our end of the pair, by the pod's address
         self._number = 0
+        self._tasks = TaskGroup()
 
     @property
     def gateway(self) -> str:
@@ -40,55 +63,94 @@ class Network:
 
     async def open(self) -> None:
         """Make the bridge; one that an earlier agent left is replaced."""
-        await _try("ip", "link", "del", self._bridge)
-        await _run(
-            "ip", "-batch", "-",
+        remove_links([self._bridge])
+        with Netlink() as netlink:
             # Without an address of its own a bridge takes that of a port, and changes it as ports
             # come and go: what pods send would be lost until they ask again (13 s, seen).
-            given=f"link add {self._bridge} address {_mac(self.gateway)} type bridge\n"
-            f"addr add {self._gateway}/{_PREFIX} dev {self._bridge}\n"
-            f"link set {self._bridge} up\n",
-        )  # fmt: skip
+            netlink.add_bridge(self._bridge, mac_of(self.gateway))
+            netlink.add_address(socket.if_nametoindex(self._bridge), self.gateway, _PREFIX)
+        await self._open_egress()
+
+    async def _open_egress(self) -> None:
+        """Let pods reach the outside, if this machine has the means."""
+        for command in self._egress("-D"):
+            await _try(*command)
+        if commands := self._egress("-A"):
+            for command in commands:
+                await _try(*command)
+            await asyncio.to_thread(_let_forward)
+
+    def _egress(self, how: str) -> list[list[str]]:
+        """The commands that masquerade what pods send, or (``-D``) undo it."""
+        table = ["table", "ip", self._bridge]
+        outside = ["oifname", "!=", self._bridge]
+        if shutil.which("nft") and how == "-D":
+            return [["nft", "delete", *table]]
         if shutil.which("nft"):
-            table = f"table ip {self._bridge}"
-            await _try("nft", "delete", *table.split())
-            await _try(
-                "nft", "-f", "-",
-                given=f"{table} {{ chain post {{ type nat hook postrouting priority 100;\n"
-                f"ip saddr {self._subnet} oifname != {self._bridge} masquerade }} }}\n",
-            )  # fmt: skip
-            await _try("sysctl", "-qw", f"net.ipv4.conf.{self._bridge}.forwarding=1")
+            hook = "{ type nat hook postrouting priority 100 ; }"
+            return [
+                ["nft", "add", *table],
+                ["nft", "add", "chain", "ip", self._bridge, "post", hook],
+                ["nft", "add", "rule", "ip", self._bridge, "post",
+                 "ip", "saddr", str(self._subnet), *outside, "masquerade"],
+            ]  # fmt: skip
+        if shutil.which("iptables"):
+            return [
+                ["iptables", "-t", "nat", how, "POSTROUTING", "-s", str(self._subnet),
+                 "!", "-o", self._bridge, "-j", "MASQUERADE"],
+            ]  # fmt: skip
+        return []
 
     @property
     def removal(self) -> list[list[str]]:
         """The commands that remove what is left of it."""
-        nft = [["nft", "delete", "table", "ip", self._bridge]] if shutil.which("nft") else []
-        return [["ip", "link", "del", self._bridge], *nft]
+        links = [sys.executable, "-m", "hearth.loader.netlink", self._bridge]
+        return [links, *self._egress("-D")]
 
-    async def attach(self, pid: int) -> str:
-        """Give the pod's namespace an address; returns it."""
+    async def attach(self, pid: int) -> Address:
+        """Join the pod's namespace to the bridge; returns what its end must be given.
+
+        Raises:
+            NetworkUnavailable: no address is left.
+            OSError: the kernel refuses.
+        """
         ip = self._address()
         self._number += 1
-        host = f"{self._bridge[:8]}v{self._number % 100000}"
-        await _run(
-            "ip", "-batch", "-",
-            given=f"link add {host} type veth peer name eth0 address {_mac(ip)} netns {pid}\n"
-            f"link set {host} master {self._bridge} up\n",
-        )  # fmt: skip
-        await _run(
-            "nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-batch", "-",
-            given=f"link set lo up\naddr add {ip}/{_PREFIX} dev eth0\nlink set eth0 up\n"
-            f"route add default via {self._gateway}\n",
-        )  # fmt: skip
-        return ip
+        link = f"{self._bridge}v{self._number % 100_000}"
+        await asyncio.to_thread(_add_veth, link, self._bridge, pid, mac_of(ip))
+        self._links[ip] = link
+        return Address(ip, _PREFIX, self.gateway)
+
+    async def settle(self, ip: str) -> None:
+        """Return once packets reach the pod.
+
+        The kernel activates our end of the pair a little after the pod's end came up, and drops
+        what is sent before: the first connection would wait a second for its neighbour (1 %, seen).
+        """
+        state = Path("/sys/class/net") / self._links[ip] / "operstate"
+        for _ in range(_SETTLE_TRIES_MAX):
+            if state.read_text().strip() == "up":
+                return
+            await asyncio.sleep(_SETTLE_PAUSE_S)
 
     def release(self, ip: str) -> None:
-        """The pod is gone; its address may be given away again."""
+        """The pod is gone: remove its link, then let its address be given away again.
+
+        A namespace outlives its processes while connections of theirs time out, and would go on to
+        answer for the address.
+        """
+        self._tasks.start(self._release(ip), name=f"release {ip}")
+
+    async def _release(self, ip: str) -> None:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(_remove_link, self._links.pop(ip))
         self._returned.append(ip)
 
     async def close(self) -> None:
-        """Remove the bridge; the pods' ends went with their namespaces."""
-        for command in self.removal:
+        """Remove the bridge, and links that outlived their pods."""
+        await self._tasks.close()
+        await asyncio.to_thread(remove_links, [self._bridge])
+        for command in self._egress("-D"):
             await _try(*command)
 
     def _address(self) -> str:
@@ -109,13 +171,28 @@ class Network:
             yield str(address)
 
 
-def _mac(ip: str) -> str:
+def mac_of(ip: str) -> bytes:
     """A hardware address that goes with the IP, so that neighbours' caches stay right."""
-    return "02:68:" + ":".join(f"{int(part):02x}" for part in ip.split("."))
+    return b"\x02\x68" + ipaddress.IPv4Address(ip).packed
+
+
+def _let_forward() -> None:
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+
+
+def _add_veth(link: str, bridge: str, pid: int, mac: bytes) -> None:
+    with Netlink() as netlink:
+        netlink.add_veth(link, bridge, pid, mac)
+
+
+def _remove_link(link: str) -> None:
+    with Netlink() as netlink:
+        netlink.remove(link)
 
 
 async def open_network(wish: str, identity: str) -> Network | None:
-    """The network as asked: ``on``, ``off``, or ``auto`` (if root and ``ip`` are there).
+    """The network as asked: ``on``, ``off``, or ``auto`` (if root).
 
     Args:
         wish: from the settings.
@@ -124,12 +201,13 @@ async def open_network(wish: str, identity: str) -> Network | None:
     Raises:
         NetworkUnavailable: ``on`` was asked for.
     """
-    if wish == "off" or (wish == "auto" and (os.geteuid() != 0 or not shutil.which("ip"))):
+    if wish == "off" or (wish == "auto" and os.geteuid() != 0):
         return None
     digest = hashlib.sha256(identity.encode()).digest()
     bridge = f"hth{digest.hex()[:5]}"
     try:
-        network = Network(bridge, await _free_subnet(bridge, int.from_bytes(digest[:4])))
+        await _run("unshare", "--net", "true")
+        network = Network(bridge, _free_subnet(bridge, int.from_bytes(digest[:4])))
         await network.open()
     except (NetworkUnavailable, OSError) as error:
         if wish == "on":
@@ -138,14 +216,8 @@ async def open_network(wish: str, identity: str) -> Network | None:
     return network
 
 
-async def _free_subnet(bridge: str, start: int) -> ipaddress.IPv4Network:
-    routes = json.loads(await _run("ip", "-j", "-4", "route", "show", "table", "all"))
-    used = [
-        ipaddress.IPv4Network(route["dst"], strict=False)
-        for route in routes
-        if route.get("dst", "default") != "default" and route.get("dev") != bridge
-        and "/" in route["dst"]
-    ]  # fmt: skip
+def _free_subnet(bridge: str, start: int) -> ipaddress.IPv4Network:
+    used = routed(Path("/proc/net/route").read_text(), bridge)
     for offset in range(len(_SUBNETS)):
         subnet = _SUBNETS[(start + offset) % len(_SUBNETS)]
         if not any(subnet.overlaps(taken) for taken in used):
@@ -153,21 +225,34 @@ async def _free_subnet(bridge: str, start: int) -> ipaddress.IPv4Network:
     raise NetworkUnavailable("every subnet of 10.192.0.0/10 is in use")
 
 
-async def _run(*command: str, given: str = "") -> str:
+def routed(table: str, bridge: str) -> list[ipaddress.IPv4Network]:
+    """The networks that ``/proc/net/route`` sends anywhere but to the bridge or the default."""
+    found = []
+    for line in table.splitlines()[1:]:
+        link, destination, *_, mask = line.split()[:8]
+        if link != bridge and int(mask, 16):
+            address, netmask = (
+                ipaddress.IPv4Address(int.from_bytes(bytes.fromhex(text), "little"))
+                for text in (destination, mask)
+            )
+            found.append(ipaddress.IPv4Network(f"{address}/{netmask}", strict=False))
+    return found
+
+
+async def _run(*command: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.PIPE if given else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate(given.encode() or None)
+    _, error = await process.communicate()
     if process.returncode:
-        raise NetworkUnavailable(f"{' '.join(command)}: {err.decode().strip()}")
-    return out.decode()
+        raise NetworkUnavailable(f"{' '.join(command)}: {error.decode().strip()}")
 
 
-async def _try(*command: str, given: str = "") -> None:
+async def _try(*command: str) -> None:
     try:
-        await _run(*command, given=given)
+        await _run(*command)
     except (NetworkUnavailable, OSError):
         return

@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -262,8 +262,7 @@ class Worker:
                 return
             case "netns":
                 assert self._machinery.network is not None
-                process.ip = await self._machinery.network.attach(process.pid)
-                self._say(process, op="go", ip=process.ip)
+                await self._attach(process, self._machinery.network)
             case "ready":
                 await self._warm(process, message)
             case "fetch":
@@ -271,10 +270,22 @@ class Worker:
             case "sealed":
                 process.sealed = True
 
+    async def _attach(self, process: _Process, network: Network) -> None:
+        try:
+            wired = await network.attach(process.pid)
+        except (NetworkUnavailable, OSError) as error:
+            process.failure = f"the pod could not be given a network: {error}"
+            self._signal(signal.SIGKILL)
+            return
+        process.ip = wired.ip
+        self._say(process, op="go", **asdict(wired))
+
     async def _warm(self, process: _Process, message: dict[str, Any]) -> None:
         process.app_port = message["appPort"]
         if self._machinery.network is None:
             await self._note_ports(message)
+        else:
+            await self._machinery.network.settle(process.ip)
         if process.spec is None:
             self._ready(process)
         else:
