@@ -47,6 +47,14 @@ class Taken:
 Outcome = Listening | Taken | Failure
 
 
+class _Answer(msgspec.Struct, rename="camel"):
+    """A loader's body; an app can write there too, so it may be anything."""
+
+    phases_s: dict[str, float] = {}
+    reason: str = "ExitedEarly"
+    message: str = ""
+
+
 async def specialise(pod: Wire, secret: str, spec: Specialisation) -> Outcome:
     """Make a warm pod the app; returns once it listens or cannot."""
     host = str(status_of(pod).get("podIP"))
@@ -82,11 +90,11 @@ def parse_answer(answer: bytes) -> Outcome:
         return Taken("its loader ended before it answered", began=True)
     status = int(parts[1])
     try:
-        said = msgspec.json.decode(body)
+        said = msgspec.json.decode(body, type=_Answer)
     except msgspec.DecodeError:
         return Taken(f"its loader answered {status} and no JSON")
     if status == 200:
-        return Listening(said.get("phasesS") or {})
+        return Listening(said.phases_s)
     if status == 422:
-        return Failure(str(said.get("reason")), str(said.get("message")))
-    return Taken(f"its loader answered {status}: {said.get('message')}")
+        return Failure(said.reason, said.message)
+    return Taken(f"its loader answered {status}: {said.message}")
