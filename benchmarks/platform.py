@@ -52,7 +52,10 @@ async def platform(pool: int, *flags: str) -> AsyncIterator[Platform]:
         command += ["--pool", str(pool), *flags]
         started = time.monotonic()
         with (state / "up.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220 - quick
+            environ = {**os.environ, "XDG_STATE_HOME": f"{folder}/xdg"}  # not the user's
+            process = subprocess.Popen(  # noqa: ASYNC220 - quick
+                command, stdout=log, stderr=log, env=environ
+            )
         try:
             ready = await _ready(process, state)
             took_s = time.monotonic() - started

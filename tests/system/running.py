@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -118,7 +119,8 @@ def start(state: Path, *flags: str, pool: int = 3, wait: bool = True) -> Running
     command = [HEARTH, "up", "--state", str(state), "--http-port", "0", "--api-port", "0"]
     command += ["--pool", str(pool), *flags]
     with (state.parent / f"{state.name}.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        environ = {**os.environ, "XDG_STATE_HOME": str(state.parent / "xdg")}  # not the user's
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
     running = Running(process, state)
     if wait:
         eventually(lambda: _is_ready(running), 60, "hearth up is ready")
@@ -187,3 +189,9 @@ def command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     except OSError:
         return ""
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
