@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -162,6 +165,33 @@ def test_an_app_that_hangs_gets_504_after_its_timeout(running, source):
     assert answer.status == 504
     assert answer.took_s < 10
     running.hearth("delete", "hangs")
+
+
+def test_an_app_that_never_listens_gets_504_and_disturbs_nobody(running, source, tmp_path):
+    code = source(Procfile="web: sleep 1000\n")
+    running.hearth("deploy", "deaf", "--source", code, "--timeout", "3", "--initial-scale", "0")
+    good = tmp_path / "good"
+    good.mkdir()
+    (good / "app.py").write_text(FUNCTION)
+    running.hearth("deploy", "good", "--source", str(good), "--initial-scale", "0")
+    with ThreadPoolExecutor(1) as pool:
+        held = pool.submit(running.call, "deaf")
+        assert running.call("good").status == 200
+        answer = held.result()
+    assert (answer.status, bool(answer.body)) == (504, True), answer
+    assert answer.took_s < 10
+    running.hearth("delete", "deaf")
+    running.hearth("delete", "good")
+
+
+def test_curl_finds_an_app_by_its_url(running, source):
+    running.hearth("deploy", "curled", "--source", source(app__py=FUNCTION))
+    url = json.loads(running.hearth("describe", "curled", "-o", "json").stdout)["status"]["url"]
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    done = subprocess.run(["curl", "-s", "-m", "10", url], capture_output=True, check=False)
+    assert b'"path"' in done.stdout, done
+    running.hearth("delete", "curled")
 
 
 def test_a_flood_of_output_neither_blocks_the_app_nor_fills_the_disk(running, source):
