@@ -12,7 +12,6 @@ import asyncio
 import base64
 import logging
 import secrets
-import time
 from collections.abc import Callable
 
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
@@ -90,11 +89,11 @@ class Claiming:
             ActivationError: it cannot be had; the claims core remembers a failure of the app.
         """
         key = key_of(replica_set)
-        started = time.monotonic()
+        started = self._clock.monotonic_s()
         pools, why_not = self._fitting(replica_set)
         ended = 0
         for _ in range(PODS_TRIED_MAX):
-            effect = self.claims.on(core.Claim(key, pools, time.monotonic()))
+            effect = self.claims.on(core.Claim(key, pools, self._clock.monotonic_s()))
             match effect:
                 case core.Grant(pool, pod):
                     got = await self._take(replica_set, pool, pod, started)
@@ -126,10 +125,10 @@ class Claiming:
         if pod is None:
             self.claims.on(core.PodLost(pod_name))
             return Taken("it is gone")
-        claimed_s = time.monotonic() - started
+        claimed_s = self._clock.monotonic_s() - started
         spec = await self._specialisation(replica_set, pod)
         secret = secret_of(await self.pool_key(), pod_name)
-        sent_s = time.monotonic() - started
+        sent_s = self._clock.monotonic_s() - started
         outcome = await specialise(pod, secret, spec)
         if isinstance(outcome, Listening):
             self._tasks.start(self._adopt(replica_set, pool, pod), name=f"adopt {pod_name}")
@@ -158,7 +157,7 @@ class Claiming:
 
     def _app_failed(self, replica_set: Wire, failure: core.Failure) -> ActivationError:
         key = key_of(replica_set)
-        self.claims.on(core.AppFailed(key, failure, time.monotonic()))
+        self.claims.on(core.AppFailed(key, failure, self._clock.monotonic_s()))
         self._events.record(replica_set, "Warning", failure.reason, failure.message[:1000])
         facts = {"revision": str(key), "reason": failure.reason}
         log.warning("app does not start", extra={"f": facts})
@@ -170,9 +169,9 @@ class Claiming:
         if "httpGet" not in probe:
             return
         ip, port = app_address(pod, spec.port)
-        deadline = time.monotonic() + spec.listen_timeout_s
+        deadline = self._clock.monotonic_s() + spec.listen_timeout_s
         while await probe_once(probe, Where(ip, port, 0, netns=False), spec.port):
-            if time.monotonic() > deadline:
+            if self._clock.monotonic_s() > deadline:
                 raise _error(504, "NotReady", "the readiness probe does not pass")
             await asyncio.sleep(PROBE_PAUSE_S)
 
@@ -226,7 +225,7 @@ class Claiming:
         self._waiting[name] = ready
         try:
             await self._client.create(POD, make_fallback_pod(replica_set, name))
-            created_s = time.monotonic() - started
+            created_s = self._clock.monotonic_s() - started
             async with asyncio.timeout(FALLBACK_TIMEOUT_S):
                 pod = await ready
         except AlreadyExists:
@@ -240,7 +239,7 @@ class Claiming:
             self._waiting.pop(name, None)
         if (trouble := trouble_of([pod])) is not None and not is_routable(pod):
             raise self._app_failed(replica_set, core.Failure(*trouble))
-        listening_s = time.monotonic() - started
+        listening_s = self._clock.monotonic_s() - started
         phases = {"claimed": created_s, "injected": listening_s, "listening": listening_s}
         return self._activated(replica_set, pod, phases, "new")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +83,7 @@ class Sets:
             ActivationError: there can be none.
         """
         replica_set = await self._find(key)
-        now = time.monotonic()
+        now = self._clock.monotonic_s()
         self._promises[key] = _Promise(max(1, replicas), now + PROMISE_S)
         if (ready := self._an_instance(key, replica_set)) is not None:
             return ready
@@ -173,7 +172,7 @@ class Sets:
         wanted = int(spec_of(replica_set).get("replicas") or 0)
         promise = self._promises.get(key)
         if promise is not None:
-            if wanted >= promise.replicas or time.monotonic() > promise.until_s:
+            if wanted >= promise.replicas or self._clock.monotonic_s() > promise.until_s:
                 del self._promises[key]
             else:
                 wanted = promise.replicas
@@ -187,7 +186,7 @@ class Sets:
         return plan
 
     def _pause_s(self, key: ObjectKey) -> float:
-        return self._claiming.claims.pause_s(key, time.monotonic())
+        return self._claiming.claims.pause_s(key, self._clock.monotonic_s())
 
     def _again_after_s(self, key: ObjectKey) -> float | None:
         if pause_s := self._pause_s(key):
@@ -201,7 +200,7 @@ class Sets:
                 continue
             if (trouble := trouble_of([pod])) and _lived_s(pod) < EARLY_S:
                 failure = core.Failure(*trouble)
-                self._claiming.claims.on(core.AppFailed(key, failure, time.monotonic()))
+                self._claiming.claims.on(core.AppFailed(key, failure, self._clock.monotonic_s()))
 
     async def _delete(self, replica_set: Wire, name: str) -> None:
         self._fresh[key_of(replica_set)].pop(f"{namespace_of(replica_set)}/{name}", None)

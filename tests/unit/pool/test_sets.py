@@ -1,0 +1,119 @@
+"""What a PooledReplicaSet does when its app cannot start, and when an activation is ahead of it."""
+
+import asyncio
+
+from hearth.api.activation import Activation, ActivationError, ActivationFailure
+from hearth.api.kinds import POD, POOLED_REPLICA_SET
+from hearth.api.meta import ObjectKey, status_of
+from hearth.client import Client
+from hearth.kit.clock import SystemClock
+from hearth.pool.core import claims as core
+from hearth.pool.sets import Sets
+from hearth.runtime import Informers, run_controller
+from tests.unit.fake_api import FakeApi
+from tests.unit.virtual import run_virtual
+
+KEY = ObjectKey("root", "default", "app-00001")
+SET = {
+    "metadata": {"name": KEY.name, "namespace": KEY.namespace},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {
+            "metadata": {"labels": {"a": "b"}},
+            "spec": {"containers": [{"name": "user-container", "image": "x"}]},
+        },
+    },
+}
+
+
+class LoopClock(SystemClock):
+    """Intervals in the virtual time of the loop."""
+
+    def monotonic_s(self):
+        return asyncio.get_running_loop().time()
+
+
+class Claiming:
+    """Claims end as told; noted with their time."""
+
+    def __init__(self, informers, outcome):
+        self.claims = core.Claims()
+        self.pods = informers.of(POD, label_selector="")
+        self.outcome = outcome
+        self.claimed = 0
+
+    async def claim(self, replica_set):
+        self.claimed += 1
+        await asyncio.sleep(0.01)
+        return self.outcome(self.claims)
+
+
+def failing(claims):
+    failure = core.Failure("ImportFailed", "no good")
+    claims.on(core.AppFailed(KEY, failure, asyncio.get_running_loop().time()))
+    raise ActivationError(ActivationFailure(503, failure.reason, failure.message))
+
+
+def succeeding(claims):
+    return Activation("default/p1", "10.0.0.1:8080", {}, "pool")
+
+
+def play(outcome, replicas, story):
+    async def run():
+        client = Client(FakeApi(), tenant_in_path=False)
+        await client.create(
+            POOLED_REPLICA_SET, {**SET, "spec": {**SET["spec"], "replicas": replicas}}
+        )
+        informers = Informers(client)
+        claiming = Claiming(informers, outcome)
+        sets = Sets(client, informers, claiming, LoopClock())
+        tasks = [asyncio.create_task(informers.run())]
+        await informers.wait_synced()
+        tasks.append(asyncio.create_task(run_controller("sets", sets, sets.queue)))
+        result = await story(client, sets, claiming)
+        await sets.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return result
+
+    return run_virtual(run())[0]
+
+
+def test_an_app_that_cannot_start_is_tried_less_and_less_often():
+    async def story(client, sets, claiming):
+        await asyncio.sleep(60)
+        wire = await client.get(POOLED_REPLICA_SET, KEY.namespace, KEY.name)
+        return claiming.claimed, status_of(wire)["conditions"][0]
+
+    claimed, condition = play(failing, 1, story)
+    assert 3 <= claimed <= 8
+    assert (condition["status"], condition["message"]) == ("True", "no good")
+
+
+def test_an_activation_takes_one_instance_however_many_ask():
+    async def story(client, sets, claiming):
+        got = await asyncio.gather(*(sets.ensure(KEY, 1) for _ in range(20)))
+        return claiming.claimed, {activation.address for activation in got}
+
+    assert play(succeeding, 0, story) == (1, {"10.0.0.1:8080"})
+
+
+def test_an_activation_that_fails_tells_everyone_who_waits():
+    async def story(client, sets, claiming):
+        got = await asyncio.gather(*(sets.ensure(KEY, 1) for _ in range(5)), return_exceptions=True)
+        return {error.failure.reason for error in got}
+
+    assert play(failing, 0, story) == {"ImportFailed"}
+
+
+def test_an_activation_of_an_unknown_revision_is_refused():
+    async def story(client, sets, claiming):
+        try:
+            await sets.ensure(KEY._replace(name="gone"), 1)
+        except ActivationError as error:
+            return error.failure.status
+        return None
+
+    assert play(succeeding, 0, story) == 404
