@@ -19,6 +19,18 @@ NAMES = ("app", "application", "handle")
 THREADS_MAX = 40  #: for code that is not async; so many requests run at once (anyio has as many)
 ENTRYPOINT_VARIABLE = "HEARTH_ENTRYPOINT"  #: ``module:name``, before all else
 _REFERENCE = re.compile(r"\$(\$|\(([-._a-zA-Z][-._a-zA-Z0-9]*)\))")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+#: What is whole in itself, what joins commands, and what makes a line more than that.
+_SHELL_TOKEN = re.compile(
+    r"""'[^']*' | "(?:[^"\\]|\\.)*" | \\. | `[^`]*` | \$\([^()]*\) | \$\{[^}]*\} | [<>]&
+    | (?P<joint> && | ;(?!;)) | (?P<more> [;&|()\n] | (?<!\S)[{#])""",
+    re.VERBOSE,
+)
+_KEYWORDS = frozenset(["case", "do", "done", "esac", "fi", "for", "if", "then", "until", "while"])
+_BUILTINS = frozenset(
+    [".", ":", "cd", "command", "eval", "exec", "exit", "export", "read", "set", "source", "test",
+     "trap", "ulimit", "umask", "wait"]
+)  # fmt: skip
 _TRACEBACK_LINES = 12  #: of a failed import, for the user
 
 
@@ -77,18 +89,38 @@ def expand(word: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(lambda m: "$" if m[1] == "$" else env.get(m[2], m[0]), word)
 
 
+def with_exec(line: str) -> str:
+    """The shell line with ``exec`` before its last command, so that signals reach the program.
+
+    Shells do not do it by themselves (dash 0.5.12), and a shell that waits passes no signal on.
+    Lines that are more than commands joined by ``&&`` or ``;`` are left as they are.
+    """
+    start = 0
+    for token in _SHELL_TOKEN.finditer(line):
+        if token["more"]:
+            return line
+        if token["joint"]:
+            start = token.end()
+    command = line[start:].lstrip()
+    first = command.partition(" ")[0]
+    if not command or first in _BUILTINS or not _KEYWORDS.isdisjoint(line.split()):
+        return line
+    how = "exec env " if _ASSIGNMENT.match(first) else "exec "
+    return f"{line[:start]} {how}{command}".lstrip()
+
+
 def _is_module(code: Path, module: str) -> bool:
     return (code / f"{module}.py").is_file() or (code / module / "__init__.py").is_file()
 
 
 def _web_process(procfile: Path, arguments: tuple[str, ...]) -> Program:
-    """The ``web`` line for the shell, which puts its last command in its own place."""
     for line in procfile.read_text(errors="replace").splitlines():
         kind, colon, command = line.partition(":")
         if colon and kind.strip() == "web" and command.strip():
+            whole = with_exec(command.strip())
             if not arguments:
-                return Program(("/bin/sh", "-c", command.strip()))
-            return Program(("/bin/sh", "-c", f'{command.strip()} "$@"', "web", *arguments))
+                return Program(("/bin/sh", "-c", whole))
+            return Program(("/bin/sh", "-c", f'{whole} "$@"', "web", *arguments))
     raise CodeError("CodeInvalid", "Procfile: has no line 'web: COMMAND'")
 
 

@@ -78,7 +78,8 @@ def serve(
     server = _Server(config, serving)
     loop = uvloop.new_event_loop()
     try:
-        loop.run_until_complete(server.serve(sockets=[sock]))
+        with contextlib.suppress(SystemExit):  # uvicorn's way to say that the startup failed
+            loop.run_until_complete(server.serve(sockets=[sock]))
     finally:
         loop.close()
     if not served:

@@ -291,12 +291,14 @@ class NodeAgent:
         internal = await internal_secret(self._client, "internal")
         server = LogServer(self._find_log, internal["token"].decode(), self._clock)
         context = await internal_server_context(self._client)
-        runner = web.AppRunner(server.app(), access_log=None, handler_cancellation=True)
+        runner = web.AppRunner(
+            server.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2
+        )
         await runner.setup()
         sock = socket.create_server((self._settings.host, 0))
         self._log_port = sock.getsockname()[1]
         try:
-            await web.SockSite(runner, sock, ssl_context=context, shutdown_timeout=0.2).start()
+            await web.SockSite(runner, sock, ssl_context=context).start()
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()

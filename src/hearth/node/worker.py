@@ -155,6 +155,8 @@ class Worker:
     async def close(self) -> None:
         """Stop looking after the pod; its process ends with the zygote."""
         await self._tasks.close()
+        if self._process is not None and self._process.writer is not None:
+            self._process.writer.close()
         self.log.close()
 
     def _carry_out(self, effect: life.Effect) -> None:
@@ -397,8 +399,8 @@ class Worker:
             return
         cgroups = self._machinery.cgroups
         tail = self.log.tail()
-        oom = status == -signal.SIGKILL and cgroups is not None
-        if oom and cgroups is not None and cgroups.was_oom_killed(process.group):
+        killed = status in (-signal.SIGKILL, 128 + signal.SIGKILL)  # itself, or what it waited for
+        if killed and cgroups is not None and cgroups.was_oom_killed(process.group):
             self._exited_with(status, "OOMKilled", f"out of memory\n{tail}".strip())
         else:
             message = process.failure or tail

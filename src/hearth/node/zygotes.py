@@ -97,7 +97,7 @@ class Zygotes:
     async def close(self) -> None:
         """End all zygotes and their pods."""
         zygotes = [t.result() for t in self._zygotes.values() if t.done() and not t.cancelled()
-                   and t.exception() is None]  # fmt: skip
+                   and t.exception() is None and t.result().alive]  # fmt: skip
         await self._orders.close()
         for zygote in zygotes:
             zygote.alive = False
@@ -176,6 +176,8 @@ class Zygotes:
     async def _lost(self, zygote: _Zygote) -> None:
         """Its pods died with it, what they started may not have: end that, then say so."""
         log.error("zygote died", extra={"f": {"pid": zygote.process.pid}})
+        zygote.writer.close()
+        zygote.sock.close()
         groups = {pid: pod.cgroups for pid, pod in zygote.pods.items()}
         await asyncio.to_thread(_end_orphans, groups)
         for spawning in zygote.spawning.values():

@@ -7,7 +7,15 @@ import sys
 
 import pytest
 
-from hearth.loader.entry import Application, Program, as_asgi, expand, find_entry, load
+from hearth.loader.entry import (
+    Application,
+    Program,
+    as_asgi,
+    expand,
+    find_entry,
+    load,
+    with_exec,
+)
 from hearth.loader.packages import CodeError
 
 NAMES = ("app", "application", "handle")
@@ -48,11 +56,11 @@ def web(line):
         ),
         pytest.param(
             {"Procfile": "worker: y\nweb:  A=1 x $PORT \n", "app_py": ""}, (), (), {},
-            web("A=1 x $PORT"), id="then-the-procfile",
+            web("exec env A=1 x $PORT"), id="then-the-procfile",
         ),
         pytest.param(
             {"Procfile": "web: x"}, (), ("-v", "$(N)"), {"N": "1"},
-            Program(("/bin/sh", "-c", 'x "$@"', "web", "-v", "1")), id="which-takes-arguments",
+            Program(("/bin/sh", "-c", 'exec x "$@"', "web", "-v", "1")), id="which-takes-arguments",
         ),
         pytest.param(
             {"wsgi_py": "", "app____init___py": ""}, (), (), {},
@@ -161,3 +169,32 @@ def test_an_app_of_four_arguments_is_refused():
 
 def test_references_are_replaced_as_kubernetes_does():
     assert expand("$(A)-$(B) $$(A) $A", {"A": "1"}) == "1-$(B) $(A) $A"
+
+
+@pytest.mark.parametrize(
+    ("line", "run"),
+    [
+        pytest.param("serve $PORT", "exec serve $PORT", id="simple"),
+        pytest.param("A=1 B='x y' serve", "exec env A=1 B='x y' serve", id="variables"),
+        pytest.param("cd sub && serve", "cd sub && exec serve", id="and"),
+        pytest.param("migrate; serve", "migrate; exec serve", id="then"),
+        pytest.param("serve 'a && b; c|d'", "exec serve 'a && b; c|d'", id="quoted"),
+        pytest.param('serve "it\'s" a\\&b', 'exec serve "it\'s" a\\&b', id="escaped"),
+        pytest.param("serve >log 2>/dev/null", "exec serve >log 2>/dev/null", id="redirected"),
+        pytest.param("exec serve", "exec serve", id="exec"),
+        pytest.param("a || b", "a || b", id="or"),
+        pytest.param("a | b", "a | b", id="pipe"),
+        pytest.param("a & b", "a & b", id="background"),
+        pytest.param("(a; b)", "(a; b)", id="subshell"),
+        pytest.param(
+            "a $(b | c) `d & e` ${P:-1}", "exec a $(b | c) `d & e` ${P:-1}", id="substitution"
+        ),
+        pytest.param("serve >log 2>&1", "exec serve >log 2>&1", id="both-redirected"),
+        pytest.param("{ a; }", "{ a; }", id="group"),
+        pytest.param("cd sub", "cd sub", id="builtin"),
+        pytest.param("if a; then b; fi", "if a; then b; fi", id="compound"),
+        pytest.param("a;", "a;", id="nothing-last"),
+    ],
+)
+def test_signals_reach_the_program_and_not_its_shell(line, run):
+    assert with_exec(line) == run
