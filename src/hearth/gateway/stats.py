@@ -21,20 +21,23 @@ class Stats:
     def take(self, report: LoadStatsRequest) -> list[RevisionStat]:
         """The stats of one report.
 
-        Requests that wait in the activator show in Envoy under the cold locality; they are counted
-        from the activator itself, which knows them exactly.
+        Envoy shows under the cold locality what waits in the activator, which counts that itself,
+        and what was let go from there: those requests are in flight until they end.
         """
         found = []
         for cluster in report.cluster_stats:
             if cluster.cluster_name.count("/") != 2:
                 continue
-            in_flight = issued = 0
+            in_flight = cold = issued = 0
             for locality in cluster.upstream_locality_stats:
                 if locality.locality.zone == "pods":
                     in_flight += locality.total_requests_in_progress
+                else:
+                    cold += locality.total_requests_in_progress
                 issued += locality.total_issued_requests
             key = parse_cluster_name(cluster.cluster_name)
             held = self._held_for(key)
+            in_flight += max(0, cold - held)  # Envoy's number is a moment older
             active = bool(in_flight or issued or held)
             if active or key in self._active:
                 stat = RevisionStat(key.namespace, key.name, key.tenant, in_flight, held, issued)

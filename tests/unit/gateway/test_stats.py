@@ -24,9 +24,13 @@ def stat(in_flight, held, requests):
     return RevisionStat("default", "hello-00001", "root", in_flight, held, requests)
 
 
-def test_in_flight_is_what_pods_have_and_held_is_what_the_activator_has():
+def test_held_is_what_the_activator_has_and_all_others_are_in_flight():
     found = Stats(lambda key: 4).take(report(("pods", 3, 5), ("cold", 7, 2)))
-    assert found == [stat(3, 4, 7)]
+    assert found == [stat(3 + 7 - 4, 4, 7)]
+
+
+def test_requests_held_since_envoys_report_take_none_from_those_in_flight():
+    assert Stats(lambda key: 9).take(report(("pods", 3, 0), ("cold", 7, 0))) == [stat(3, 9, 0)]
 
 
 def test_a_revision_that_falls_silent_is_told_once():
