@@ -1,6 +1,6 @@
 """Envoy's bootstrap configuration: the edge listener, and the internal ones that hold.
 
-The shape is measured (docs/decisions/0007-the-hold.md): a cluster's last endpoint is the internal
+The shape is measured (docs/decisions/0008-the-hold.md): a cluster's last endpoint is the internal
 listener ``cold``, whose HTTP ext_authz check waits in the activator; the answer names the instance
 in dynamic metadata, and an ORIGINAL_DST cluster sends the request there.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hearth.gateway.translate import ADS, CIRCUIT_BREAKERS, HTTP2, RETRY_HEADER, TYPES
+from hearth.gateway.translate import ADS, CIRCUIT_BREAKERS, HTTP2, RETRY_HEADER, RETRY_VALUE, TYPES
 
 Config = dict[str, Any]
 
@@ -153,12 +153,20 @@ def _edge(host: str, port: int) -> Config:
             "rds_config_source": ADS,
             "scoped_rds": {"scoped_rds_config_source": ADS},
         },
-        local_reply_config={"mappers": [not_found]},
+        local_reply_config={"mappers": [not_found, _too_slow()]},
     )
     return {
         "name": "edge",
         "address": {"socket_address": {"address": host, "port_value": port}},
         "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def _too_slow() -> Config:
+    said = "the app did not answer within the revision's timeoutSeconds\n"
+    return {
+        "filter": {"response_flag_filter": {"flags": ["UT"]}},
+        "body_format_override": {"text_format_source": {"inline_string": said}},
     }
 
 
@@ -214,7 +222,7 @@ def _hold_failed() -> Config:
 def _try_again(flag: str, said: str) -> Config:
     return {
         "filter": {"response_flag_filter": {"flags": [flag]}},
-        "headers_to_add": [{"header": {"key": RETRY_HEADER, "value": "1"}}],
+        "headers_to_add": [{"header": {"key": RETRY_HEADER, "value": RETRY_VALUE}}],
         "body_format_override": {"text_format_source": {"inline_string": f"{said}\n"}},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, TypeVar
 
 import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
@@ -42,13 +43,15 @@ OWN_HEADERS = (
     "hearth-reply-status", "hearth-reply-message", "hearth-retry",
 )  # fmt: skip
 RETRY_HEADER = "hearth-retry"
+#: Known to nobody else: an app that answers with that header has no request repeated.
+RETRY_VALUE = secrets.token_hex(16)
 _RETRIES_MAX = 40  #: with the back-off below: some 15 s for an activator to come back
 
 #: An instance that just died refuses: the request goes on to ``cold``. So does one whose activator
 #: died while it was held. Neither repeats a request that an app may have seen.
 RETRY_POLICY: dict[str, Any] = {
     "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
-    "retriable_headers": [{"name": RETRY_HEADER, "present_match": True}],
+    "retriable_headers": [{"name": RETRY_HEADER, "string_match": {"exact": RETRY_VALUE}}],
     "num_retries": _RETRIES_MAX,
     "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.5s"},
     "retry_host_predicate": [
@@ -141,6 +144,7 @@ def _virtual_host(host: Host) -> dict[str, Any]:
         "request_headers_to_remove": [
             name for name in OWN_HEADERS if not name.startswith(("knative", "hearth-tenant"))
         ],
+        "response_headers_to_remove": [RETRY_HEADER],
         "routes": [{"match": {"prefix": "/"}, "route": action}],
     }
 

@@ -5,6 +5,7 @@ from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weigh
 from hearth.gateway.translate import (
     OWN_HEADERS,
     RETRY_HEADER,
+    RETRY_VALUE,
     make_cluster,
     make_load_assignment,
     make_route_configuration,
@@ -103,7 +104,14 @@ def test_a_request_that_an_app_may_have_seen_is_never_repeated():
     assert set(policy.retry_on.split(",")) == {
         "connect-failure", "refused-stream", "reset-before-request", "retriable-headers",
     }  # fmt: skip
-    assert [header.name for header in policy.retriable_headers] == [RETRY_HEADER]
+    [header] = policy.retriable_headers
+    assert (header.name, header.string_match.exact) == (RETRY_HEADER, RETRY_VALUE)
+    assert len(RETRY_VALUE) >= 32, "no app can guess it"
+
+
+def test_what_asks_for_another_try_is_not_shown_to_clients():
+    host = make_route_configuration(routing()).virtual_hosts[0]
+    assert list(host.response_headers_to_remove) == [RETRY_HEADER]
 
 
 def test_every_name_of_a_route_leads_to_its_configuration():
