@@ -34,6 +34,7 @@ _HEAD_MAX_BYTES = 64 * 2**10
 _AGAIN_S = 0.02  #: before another try when an instance turned out dead, or the autoscaler is away
 _PROBE_TIMEOUT_S = 0.25
 _MESSAGE_MAX = 2000  #: characters of a failure that go into a header
+_EARLIER_S = 0.1  #: a hold ends this long before Envoy's own timeout, whose answer has no reason
 
 #: The address of an instance that is routable now, or None.
 FindInstance = Callable[[ObjectKey], str | None]
@@ -50,6 +51,7 @@ class _Held:
     timed: bool  #: wants to know the phases
     suspicious: bool  #: an instance that it was sent to refused it
     reply: Callable[[bytes], None]
+    timer: asyncio.TimerHandle | None = None  #: ends the hold
 
 
 @dataclass(slots=True)
@@ -106,7 +108,9 @@ class Activator:
         waiting.requests[held] = None
         self.held += 1
         timeout_s = self._timeout_of(held.key)
-        asyncio.get_running_loop().call_later(timeout_s, self._time_out, held, timeout_s)
+        held.timer = asyncio.get_running_loop().call_later(
+            max(0.0, timeout_s - _EARLIER_S), self._time_out, held, timeout_s
+        )
         if waiting.task is None:
             waiting.task = self._tasks.start(self._activate(held.key), name=f"activate {held.key}")
 
@@ -117,6 +121,8 @@ class Activator:
             return False
         del waiting.requests[held]
         self.held -= 1
+        if held.timer is not None:
+            held.timer.cancel()
         if not waiting.requests and waiting.task is None:
             del self._waiting[held.key]
         return True
@@ -147,14 +153,15 @@ class Activator:
     async def _try(self, key: ObjectKey, waiting: _Waiting) -> None:
         asked = ActivateRequest(key.namespace, key.name, key.tenant, len(waiting.requests))
         try:
-            got = await self._autoscaler.activate(asked)
+            async with asyncio.timeout(self._timeout_of(key)):  # none that are held now remain
+                got = await self._autoscaler.activate(asked)
         except ActivationError as error:
             for held in list(waiting.requests):
                 self.drop(held)
                 held.reply(_answer(error.failure))
             return
-        except ConnectionError as error:
-            facts = {"revision": str(key), "because": str(error)}
+        except (ConnectionError, TimeoutError) as error:
+            facts = {"revision": str(key), "because": str(error) or "no answer in time"}
             log.warning("autoscaler does not answer", extra={"f": facts})
             await asyncio.sleep(_AGAIN_S * 5)
             return

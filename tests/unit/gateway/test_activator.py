@@ -377,3 +377,35 @@ def test_a_head_without_an_end_is_cut_off(run):
             return b""
 
     assert run(act)[0] == b""
+
+
+def test_an_autoscaler_that_never_answers_is_asked_again_for_those_who_come_later(run):
+    async def act(world):
+        first = await world.check_held()
+        assert (await answer_to(first))[STATUS_HEADER] == "504"
+        later = await world.check_held()
+        await until_time(lambda: len(world.autoscaler.asked) == 2)
+        await world.autoscaler.answers.put(POOLED)
+        return (await answer_to(later))["address"]
+
+    assert run(act)[0] == "10.0.0.1:8080"
+
+
+async def until_time(true):
+    """As ``until``, letting time pass."""
+    for _ in range(100):
+        if true():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it never happened")
+
+
+def test_a_request_that_was_let_go_leaves_no_timer_behind(run):
+    async def act(world):
+        reader = await world.check_held()
+        [held] = world.activator._waiting[KEY].requests
+        await world.autoscaler.answers.put(POOLED)
+        await answer_to(reader)
+        return held.timer.cancelled()
+
+    assert run(act)[0]
