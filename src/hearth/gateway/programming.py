@@ -35,7 +35,7 @@ from hearth.runtime import Change, Informers
 
 log = logging.getLogger(__name__)
 
-_ACK_TIMEOUT_S = 5.0  #: for an Envoy that is away; it gets everything when it is back
+_ACK_TIMEOUT_S = 5.0  #: for an Envoy that refuses something: the others' routes go on
 _BATCH_S = 0.002  #: changes that come within this go out together
 _BY_REVISION = "revision"
 
@@ -164,12 +164,19 @@ class Programming:
             self._sent.pop(name, None)
 
     async def _acknowledged(self, kind: str, names: set[str]) -> None:
-        try:
-            async with asyncio.timeout(_ACK_TIMEOUT_S):
-                await self._resources.wait_acknowledged(kind, names)
-        except TimeoutError:
-            facts = {"type": kind, "names": sorted(names)[:10]}
-            log.warning("envoy has not acknowledged", extra={"f": facts})
+        """Return once Envoy has these, or is there and does not take them.
+
+        While Envoy is away nothing is programmed. What it refuses is in the log; others go on.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(_ACK_TIMEOUT_S):
+                    return await self._resources.wait_acknowledged(kind, names)
+            except TimeoutError:
+                facts = {"type": kind, "names": sorted(names)[:10]}
+                log.warning("envoy has not acknowledged", extra={"f": facts})
+                if self._resources.connected:
+                    return None
 
     # Endpoints
 

@@ -66,6 +66,11 @@ class Resources:
         gone = [name for name in names if self._resources[kind].pop(name, None) is not None]
         self._changed(kind, gone)
 
+    @property
+    def connected(self) -> bool:
+        """Whether an Envoy is there."""
+        return bool(self._streams)
+
     def names(self, kind: str) -> set[str]:
         """What there is of a kind."""
         return set(self._resources[kind])

@@ -1,0 +1,114 @@
+"""What is called programmed, with an Envoy and without: in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
+
+from hearth.api.kinds import REVISION, ROUTE
+from hearth.api.meta import resource_version_of
+from hearth.client import Client
+from hearth.gateway.programming import Programming
+from hearth.gateway.xds import CLUSTER, ENDPOINTS, ROUTES, SCOPES, Resources
+from hearth.runtime import Informers
+from tests.unit.fake_api import FakeApi
+from tests.unit.virtual import run_virtual
+
+KINDS = (CLUSTER, ENDPOINTS, ROUTES, SCOPES)
+
+
+class World:
+    def __init__(self):
+        self.api = FakeApi()
+        self.resources = Resources()
+        self.informers = Informers(Client(self.api))
+        self.programming = Programming(self.informers, self.resources, "localhost")
+
+    def route(self, name):
+        """A Route of one Revision; returns the resourceVersion that must be programmed."""
+        self.api.put(REVISION, {"metadata": {"name": f"{name}-00001"}, "spec": {"containers": []}})
+        self.api.put(ROUTE, {"metadata": {"name": name}, "spec": {}})
+        traffic = {"traffic": [{"revisionName": f"{name}-00001", "percent": 100}]}
+        return int(resource_version_of(self.api.set_status(ROUTE, name, traffic)))
+
+    async def envoy(self, refuses=""):
+        """Take all that is sent, but the resources of one kind, until cancelled."""
+        stream = self.resources.open()
+        for kind in KINDS:
+            names = [] if kind != ENDPOINTS else ["*"]
+            stream.receive(DeltaDiscoveryRequest(type_url=kind, resource_names_subscribe=names))
+        try:
+            while True:
+                sent = await stream.next()
+                said = DeltaDiscoveryRequest(type_url=sent.type_url, response_nonce=sent.nonce)
+                if sent.type_url == refuses and sent.resources:
+                    said.error_detail.message = "no"
+                stream.receive(said)
+        finally:
+            self.resources.close(stream)
+
+
+@pytest.fixture
+def run():
+    def play(act):
+        async def whole():
+            world = World()
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(world.informers.run())]
+                await world.informers.wait_synced()
+                world.programming.follow()
+                tasks.append(group.create_task(world.programming.run()))
+                try:
+                    await act(world, group, tasks)
+                finally:
+                    for task in tasks:
+                        task.cancel()
+
+        run_virtual(whole())
+
+    return play
+
+
+async def passes(seconds):
+    """Let time pass."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()
+
+
+def test_a_route_is_programmed_once_envoy_has_taken_it(run):
+    async def act(world, group, tasks):
+        tasks.append(group.create_task(world.envoy()))
+        wanted = world.route("a")
+        await passes(1)
+        assert world.programming.programmed_version >= wanted
+
+    run(act)
+
+
+def test_nothing_is_programmed_while_envoy_is_away(run):
+    async def act(world, group, tasks):
+        wanted = world.route("a")
+        await passes(600)
+        assert world.programming.programmed_version < wanted
+        tasks.append(group.create_task(world.envoy()))
+        await passes(1)
+        assert world.programming.programmed_version >= wanted
+
+    run(act)
+
+
+def test_what_envoy_refuses_is_logged_and_does_not_stop_other_routes(run, caplog):
+    async def act(world, group, tasks):
+        tasks.append(group.create_task(world.envoy(refuses=SCOPES)))
+        world.route("a")
+        await passes(1)
+        wanted = world.route("b")
+        await passes(30)
+        assert world.programming.programmed_version >= wanted
+
+    run(act)
+    assert "envoy rejected configuration" in [record.message for record in caplog.records]
