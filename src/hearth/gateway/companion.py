@@ -93,7 +93,7 @@ class Gateway:
             activator=f"{sockets}/activator",
             admin=f"{sockets}/admin",
         )
-        envoy = Envoy(config, settings.state, settings.workers, self.http_port)
+        envoy = Envoy(config, settings.state, settings.workers, self.http_port, host=settings.host)
         try:
             async with asyncio.TaskGroup() as group:
                 await self._informers.wait_synced()

@@ -63,12 +63,15 @@ def free_port(host: str, port: int) -> int:
 class Envoy:
     """One Envoy, kept alive."""
 
-    def __init__(self, config: Config, folder: Path, workers: int, port: int) -> None:
-        """Prepare to run with ``config``; the log goes to ``folder``."""
+    def __init__(
+        self, config: Config, folder: Path, workers: int, port: int, *, host: str = "127.0.0.1"
+    ) -> None:
+        """Prepare to run with ``config``, which listens on host and port; logs go to ``folder``."""
         self._config = config
         self._folder = folder
         self._workers = workers
         self._port = port
+        self._host = host
         self._process: subprocess.Popen[bytes] | None = None
         self.ready = asyncio.Event()  #: set once it answers
 
@@ -128,7 +131,7 @@ class Envoy:
     async def _answers(self) -> bool:
         try:
             async with asyncio.timeout(1):
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await asyncio.open_connection(self._host, self._port)
                 with contextlib.closing(writer):
                     writer.write(b"GET / HTTP/1.0\r\nHost: hearth.invalid\r\n\r\n")
                     return (await reader.read(5)).startswith(b"HTTP/")
