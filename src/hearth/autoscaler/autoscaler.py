@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 TICK_S = 2.0  #: Knative's tick-interval
 POKE_PAUSE_S = 0.1  #: a poked revision is decided at most this often
 ACTIVATIONS_MAX = 10_000  #: revisions that may be woken at once; more are refused
+#: The load of requests that began and ended between two samples: next to nothing, but not idle.
+SHORT_LOAD = 1e-6
 _BY_REVISION = "revision"
 
 
@@ -125,7 +127,8 @@ class ShardAutoscaler:
             decided = self._of(key)
             if decided is None:
                 continue
-            decided.by_gateway[report.gateway] = (now, stat.in_flight + stat.held)
+            load = stat.in_flight + stat.held or (SHORT_LOAD if stat.requests else 0.0)
+            decided.by_gateway[report.gateway] = (now, load)
             total = sum(value for at_s, value in decided.by_gateway.values() if now - at_s < TICK_S)
             decided.stable.record(now, total)
             decided.panic.record(now, total)
