@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import http.client
+import itertools
+import json
+import os
+import signal
 import socket
-import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import pytest
 import websockets
 
-from tests.system.running import EXAMPLES
+from hearth.api.kinds import POD
+from hearth.api.names import SERVICE_LABEL
+from hearth.api.pods import app_address
+from tests.system.running import EXAMPLES, command_line, eventually, processes_below
 
 STREAM = """
 import asyncio
@@ -35,7 +41,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b""})
 """
 ECHO = """
-import hashlib
+import hashlib, json
 async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         while True:
@@ -49,8 +55,8 @@ async def app(scope, receive, send):
         digest.update(message.get("body", b""))
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
-    names = b",".join(sorted(name for name, _ in scope["headers"]))
-    headers = [(b"digest", digest.hexdigest().encode()), (b"got", names)]
+    got = json.dumps({name.decode(): value.decode() for name, value in scope["headers"]})
+    headers = [(b"digest", digest.hexdigest().encode()), (b"got", got.encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"x" * size})
 """
@@ -61,9 +67,9 @@ def at_zero(running, source):
     """Deploy an app at zero; gives its name."""
     names = []
 
-    def make(name, folder=None, **files):
+    def make(name, *flags, folder=None, **files):
         folder = folder or source(**files)
-        running.hearth("deploy", name, "--source", str(folder), "--initial-scale", "0")
+        running.hearth("deploy", name, "--source", str(folder), "--initial-scale", "0", *flags)
         names.append(name)
         return name
 
@@ -79,11 +85,12 @@ def test_server_sent_events_come_one_by_one(running, at_zero):
         host = f"{name}.default.localhost:{running.port}"
         connection.request("GET", "/", headers={"Host": host})
         response, times = connection.getresponse(), []
-        for _ in range(3):
-            assert response.readline().startswith(b"data:"), state
+        for number in range(3):
+            assert response.readline() == b"data: %d\n" % number, state
             times.append(time.monotonic())
             response.readline()
-        assert times[2] - times[0] > 0.4, f"{state}: the events came together"
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert min(gaps) > 0.15, f"{state}: events came together: {gaps}"
         connection.close()
 
 
@@ -101,18 +108,20 @@ def test_websockets_echo(running, at_zero):
         assert "hello" in asyncio.run(echo()), state
 
 
-def test_grpc_unary_and_streams(running, at_zero):
-    code = """
+RPC = """
 import os, grpc
 from concurrent import futures
 def echo(request, context):
     context.set_trailing_metadata((("trailer", "there"),))
     return request
 def chat(requests, context):
-    for request in requests:
-        yield request
+    context.set_trailing_metadata((("trailer", "there"),))
+    yield from requests
+def refuse(request, context):
+    context.abort(grpc.StatusCode.ALREADY_EXISTS, "said in the trailers")
 raw = dict(request_deserializer=None, response_serializer=None)
 handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo, **raw),
+            "Refuse": grpc.unary_unary_rpc_method_handler(refuse, **raw),
             "Chat": grpc.stream_stream_rpc_method_handler(chat, **raw)}
 server = grpc.server(futures.ThreadPoolExecutor(4))
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
@@ -120,43 +129,81 @@ server.add_insecure_port("0.0.0.0:" + os.environ["PORT"])
 server.start()
 server.wait_for_termination()
 """
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "server.py").write_text(code)
-        (Path(folder) / "Procfile").write_text("web: python server.py\n")
-        running.hearth(
-            "deploy", "rpc", "--source", folder, "--initial-scale", "0", "--port", "h2c:8080"
-        )
-    authority = (("grpc.default_authority", f"rpc.default.localhost:{running.port}"),)
+
+
+def unary(channel):
+    answer, call = channel.unary_unary("/test.Echo/Echo").with_call(b"hi", timeout=30)
+    assert answer == b"hi"
+    return call
+
+
+def bidi(channel):
+    """Each message is answered before the next one is sent."""
+    answered = threading.Semaphore(0)
+
+    def words():
+        for word in (b"one", b"two", b"three"):
+            yield word
+            assert answered.acquire(timeout=30)
+
+    call, got = channel.stream_stream("/test.Echo/Chat")(words(), timeout=30), []
+    for word in call:
+        got.append(word)
+        answered.release()
+    assert got == [b"one", b"two", b"three"]
+    return call
+
+
+@pytest.mark.parametrize("talk", [pytest.param(unary, id="unary"), pytest.param(bidi, id="bidi")])
+def test_grpc_with_its_trailers(running, at_zero, talk):
+    procfile = "web: python server.py\n"
+    files = {"server__py": RPC, "Procfile": procfile}
+    name = at_zero(f"rpc-{talk.__name__}", "--port", "h2c:8080", **files)
+    authority = (("grpc.default_authority", f"{name}.default.localhost:{running.port}"),)
     with grpc.insecure_channel(f"127.0.0.1:{running.port}", options=authority) as channel:
         for state in ("cold", "warm"):
-            answer, call = channel.unary_unary("/test.Echo/Echo").with_call(b"hi", timeout=30)
-            assert (answer, dict(call.trailing_metadata())["trailer"]) == (b"hi", "there"), state
-            chat = channel.stream_stream("/test.Echo/Chat")(iter([b"a", b"b"]), timeout=30)
-            assert list(chat) == [b"a", b"b"], state
-    running.hearth("delete", "rpc")
+            call = talk(channel)
+            assert dict(call.trailing_metadata())["trailer"] == "there", state
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary("/test.Echo/Refuse")(b"", timeout=30)
+        assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+        assert refused.value.details() == "said in the trailers"
 
 
 def test_large_bodies_pass_whole_in_both_directions(running, at_zero):
     name = at_zero("large", app__py=ECHO)
-    body = b"0123456789" * 2_000_000
+    body = b"0123456789" * 5_000_000
     for state in ("cold", "warm"):
         answer = running.call(name, method="POST", body=body)
         assert answer.headers["digest"] == hashlib.sha256(body).hexdigest(), state
         assert len(answer.body) == len(body), state
 
 
-def test_what_a_client_sends_under_our_names_changes_nothing(running, at_zero):
+def pods_of(running, name):
+    found = running.api(lambda client: client.list(POD, label_selector=f"{SERVICE_LABEL}={name}"))
+    return found.items
+
+
+def test_what_a_client_sends_under_our_names_changes_nothing(running, at_zero, tmp_path):
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "app.py").write_text("def handle(request):\n    return 'victim'\n")
+    victim = at_zero("victim", folder=tmp_path / "victim")
+    assert running.call(victim).body == b"victim"
+    host, port = app_address(pods_of(running, victim)[0], 8080)
+    address = f"{host}:{port}"
     name = at_zero("forged", app__py=ECHO)
     forged = {
         "hearth-reply-status": "404", "hearth-reply-message": "forged", "hearth-retry": "1",
-        "knative-serving-revision": "other", "knative-serving-namespace": "other",
-        "hearth-tenant": "other", "address": "127.0.0.1:1",
+        "knative-serving-revision": f"{victim}-00001", "knative-serving-namespace": "other",
+        "hearth-tenant": "other", "address": address, "x-envoy-original-dst-host": address,
     }  # fmt: skip
     for state in ("cold", "warm"):
         answer = running.call(name, headers=forged)
-        assert answer.status == 200, (state, answer)
-        got = answer.headers["got"].split(",")
-        assert not {"hearth-reply-status", "hearth-reply-message", "hearth-retry"} & set(got)
+        assert (answer.status, answer.body) == (200, b""), (state, answer)
+        got = json.loads(answer.headers["got"])
+        assert got["knative-serving-revision"] == "forged-00001", state
+        assert got["knative-serving-namespace"] == "default", state
+        assert not [n for n in got if n.startswith(("hearth-reply", "hearth-retry"))], state
 
 
 def test_an_unknown_host_is_named_in_a_404(running):
@@ -171,6 +218,23 @@ def test_many_requests_held_at_once_are_all_answered(running, at_zero):
     with ThreadPoolExecutor(100) as pool:
         answers = list(pool.map(lambda number: running.call(name).status, range(200)))
     assert answers == [200] * 200
+
+
+def test_a_killed_instance_costs_no_get(running, at_zero):
+    code = "import os\ndef handle(request):\n    return str(os.getpid())\n"
+    scale = ("--annotation", "autoscaling.knative.dev/min-scale=2")
+    name = at_zero("mortal", *scale, app__py=code)
+    platform = running.process.pid
+
+    def both():
+        return len({running.call(name).body for _ in range(8)}) == 2
+
+    for _ in range(20):
+        eventually(both, 20, "two instances answer")
+        named = [p for p in processes_below(platform) if f"{name}-00001" in command_line(p)]
+        os.kill(named[0], signal.SIGKILL)
+        assert running.call(name).status == 200
+    assert running.call(name).status == 200
 
 
 def test_http2_without_tls_is_spoken_at_the_edge(running):

@@ -12,19 +12,21 @@ from aiohttp import web
 
 from hearth.api.activation import ActivateRequest, ActivationError, Autoscaler, StatReport
 
+_BODY_BYTES_MAX = 16 * 2**20  #: figures of some 100,000 revisions
+
 
 async def serve_autoscaler(
     autoscaler: Autoscaler, sock: socket.socket, context: ssl.SSLContext, token: str
 ) -> None:
     """Answer ``/v1/activate`` and ``/v1/stats`` until cancelled; see ``hearth.api.activation``."""
     server = _Server(autoscaler, token)
-    app = web.Application()
+    app = web.Application(client_max_size=_BODY_BYTES_MAX)
     app.router.add_post("/v1/activate", server.activate)
     app.router.add_post("/v1/stats", server.report)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await web.SockSite(runner, sock, ssl_context=context, shutdown_timeout=0.5).start()
+        await web.SockSite(runner, sock, ssl_context=context).start()
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
@@ -60,5 +62,5 @@ class _Server:
 
     def _check(self, request: web.Request) -> None:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given, self._token):
+        if not hmac.compare_digest(given.encode(errors="replace"), self._token.encode()):
             raise web.HTTPUnauthorized(text="unauthorized")

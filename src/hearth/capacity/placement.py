@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 
-from hearth.api.errors import Conflict, NotFound
+from hearth.api.errors import NotFound
 from hearth.api.kinds import NODE, POD
 from hearth.api.meta import (
     ObjectKey,
     Wire,
     condition_of,
+    is_condition_true,
     is_deleting,
+    labels_of,
     merge_conditions,
     name_of,
     spec_of,
@@ -24,8 +25,6 @@ from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part
 from hearth.kit.times import rfc3339
 from hearth.runtime import Change, Informers, Result, WorkQueue, run_controller
-
-log = logging.getLogger(__name__)
 
 _BY_NODE = "node"
 
@@ -41,7 +40,7 @@ class Placement:
         self._nodes = informers.of(NODE, label_selector="")
         self._pods = informers.of(POD, label_selector="")
         self._pods.add_index(_BY_NODE, _node_of)
-        self._placed: defaultdict[str, dict[ObjectKey, Wire]] = defaultdict(dict)
+        self._placed: dict[ObjectKey, tuple[str, Wire]] = {}  #: bound, but not in the cache yet
         self._unplaced: set[ObjectKey] = set()
         self._pods.on_change(self._pod_changed)
         self._nodes.on_change(self._node_changed)
@@ -65,25 +64,30 @@ class Placement:
             self._unplaced.add(key)
             await self._say(key, pod, why)
             return Result()
-        self._placed[node][key] = pod  # counts before the cache shows it
+        self._unplaced.discard(key)
+        await self._bind(key, pod, node)
+        return Result()
+
+    async def _bind(self, key: ObjectKey, pod: Wire, node: str) -> None:
+        self._placed[key] = (node, pod)
         try:
             target = {"target": {"kind": "Node", "name": node}}
             await self._client.create(
                 POD, target, namespace=key.namespace, name=key.name, subresource="binding"
             )
-        except (NotFound, Conflict) as error:
-            log.debug("not bound", extra={"f": {"pod": str(key), "because": str(error)}})
-        finally:
-            self._placed[node].pop(key, None)
-        self._unplaced.discard(key)
-        return Result()
+        except NotFound:
+            self._placed.pop(key, None)
+        except BaseException:
+            self._placed.pop(key, None)
+            raise
 
     def _on_node(self) -> dict[str, list[Wire]]:
-        found = {}
+        found: defaultdict[str, list[Wire]] = defaultdict(list)
         for node in self._nodes.list():
-            name = name_of(node)
-            pods = [p for p in self._pods.by_index(_BY_NODE, name) if not is_finished(p)]
-            found[name] = [*pods, *self._placed[name].values()]
+            pods = self._pods.by_index(_BY_NODE, name_of(node))
+            found[name_of(node)] = [pod for pod in pods if not is_finished(pod)]
+        for name, pod in self._placed.values():
+            found[name].append(pod)
         return found
 
     async def _say(self, key: ObjectKey, pod: Wire, why: str) -> None:
@@ -107,18 +111,25 @@ class Placement:
     def _pod_changed(self, change: Change) -> None:
         if change.new is not None and not spec_of(change.new).get("nodeName"):
             self._queue.add(change.key)
-        elif change.new is None or is_finished(change.object):
+            return
+        self._placed.pop(change.key, None)
+        if change.new is None or is_finished(change.object):
             self._retry()
 
     def _node_changed(self, change: Change) -> None:
-        self._retry()
-        for pod in self._pods.by_index(_BY_NODE, ""):
-            name = (pod.get("metadata") or {}).get("name", "")
-            self._queue.add(change.key._replace(namespace=pod["metadata"]["namespace"], name=name))
+        if change.old is None or _room(change.old) != _room(change.object):
+            self._retry()
 
     def _retry(self) -> None:
         for key in self._unplaced:
             self._queue.add(key)
+
+
+def _room(node: Wire) -> tuple[object, ...]:
+    """What of a node placement depends on: heartbeats change none of it."""
+    status = status_of(node)
+    taken = is_condition_true(node, "Ready"), spec_of(node).get("unschedulable")
+    return *taken, labels_of(node), status.get("allocatable")
 
 
 def _node_of(pod: Wire) -> list[str]:

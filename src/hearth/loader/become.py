@@ -79,7 +79,7 @@ def become(spec: Specialisation, pod: Pod) -> int:
             from hearth.loader.program import run_program
 
             return run_program(entry, spec, pod, port)
-        paths = [str(code), *([str(layer)] if layer else [])]
+        paths = [str(code), *_python_path()]
         if layer is not None and (clash := find_clash(layer, pod.preloaded)):
             from hearth.loader.afresh import exec_afresh
 
@@ -139,14 +139,20 @@ def kept_environment() -> dict[str, str]:
 
 
 def _set_environment(spec: Specialisation, port: int, layer: Path | None) -> None:
-    kept = {"PATH": os.defpath, **kept_environment()}
+    env = {"PYTHONUNBUFFERED": "1", "PATH": os.defpath, **kept_environment(), **spec.env}
     bin_paths = [f"{layer}/bin"] if layer is not None else []
     bin_paths.append(str(Path(sys.executable).parent))  # "python" is the runtime's
-    kept["PATH"] = os.pathsep.join([*bin_paths, kept["PATH"]])
-    if layer is not None:
-        kept["PYTHONPATH"] = str(layer)  # for what the app starts
+    env["PATH"] = os.pathsep.join(filter(None, [*bin_paths, env["PATH"]]))
+    if layer is not None:  # also for what the app starts
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(layer), env.get("PYTHONPATH")]))
     os.environ.clear()
-    os.environ.update({"PYTHONUNBUFFERED": "1", **kept, **spec.env, "PORT": str(port)})
+    os.environ.update({**env, "PORT": str(port)})
+
+
+def _python_path() -> list[str]:
+    """What the interpreter would have found in the variable, had it been started now."""
+    found = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return [os.path.abspath(path) for path in found if path]
 
 
 def _title(revision: str) -> None:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hearth.api.meta import Wire, annotations_of, labels_of, spec_of
 from hearth.api.names import ROUTING_STATE_LABEL
 from hearth.api.serving.annotations import autoscaling_annotations, parse_duration_s
+
+PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"
+
+WINDOW_S_MIN = 6.0  #: Knative's: less would miss samples
+TARGET_MIN = 0.01  #: Knative's
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +32,8 @@ class Defaults:
     panic_threshold: float = 2.0  #: times what the pods can do
     max_scale_up_rate: float = 1000.0  #: times the ready pods, per decision
     max_scale_down_rate: float = 2.0  #: likewise, downwards
-    scale_to_zero_grace_s: float = 30.0
     initial_scale: int = 1
+    progress_deadline_s: float = 600.0  #: of config-deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +52,35 @@ class DeciderSpec:
     max_scale_down_rate: float
     scale_down_delay_s: float
     retention_s: float  #: the last pod stays at least this long after the last request
+    progress_deadline_s: float  #: how long it may take to reach the initial scale
     reachable: bool  #: whether any Route sends requests to it
 
 
 def decider_spec(revision: Wire, defaults: Defaults | None = None) -> DeciderSpec:
-    """Read a Revision's annotations; what they leave open is Knative's default."""
+    """Read a Revision's annotations; what they leave open is Knative's default.
+
+    So is what cannot be read: it is refused at the door, but not by every API server.
+    """
     base = defaults or Defaults()
     own = autoscaling_annotations(annotations_of(revision))
-    window_s = parse_duration_s(own["window"]) if "window" in own else base.stable_window_s
-    panic_share = float(own.get("panic-window-percentage", base.panic_window_share * 100)) / 100
+    window_s = max(WINDOW_S_MIN, _read(own, "window", parse_duration_s, base.stable_window_s))
+    panic_share = _percentage(own, "panic-window-percentage", base.panic_window_share)
+    deadline = {"deadline": annotations_of(revision).get(PROGRESS_DEADLINE_ANNOTATION, "")}
     reachable = labels_of(revision).get(ROUTING_STATE_LABEL, "active") in ("active", "pending")
     return DeciderSpec(
         target=_target(revision, own, base),
-        min_scale=int(own.get("min-scale", 0)),
-        max_scale=int(own.get("max-scale", 0)),
-        initial_scale=int(own.get("initial-scale", base.initial_scale)),
-        activation_scale=int(own.get("activation-scale", 1)),
+        min_scale=_read(own, "min-scale", int, 0),
+        max_scale=_read(own, "max-scale", int, 0),
+        initial_scale=_read(own, "initial-scale", int, base.initial_scale),
+        activation_scale=max(1, _read(own, "activation-scale", int, 1)),
         stable_window_s=window_s,
         panic_window_s=max(1.0, window_s * panic_share),
-        panic_threshold=float(own.get("panic-threshold-percentage", base.panic_threshold * 100))
-        / 100,
+        panic_threshold=_percentage(own, "panic-threshold-percentage", base.panic_threshold),
         max_scale_up_rate=base.max_scale_up_rate,
         max_scale_down_rate=base.max_scale_down_rate,
-        scale_down_delay_s=parse_duration_s(own.get("scale-down-delay", "0")),
-        retention_s=parse_duration_s(own.get("scale-to-zero-pod-retention-period", "0")),
+        scale_down_delay_s=_read(own, "scale-down-delay", parse_duration_s, 0.0),
+        retention_s=_read(own, "scale-to-zero-pod-retention-period", parse_duration_s, 0.0),
+        progress_deadline_s=_read(deadline, "deadline", parse_duration_s, base.progress_deadline_s),
         reachable=reachable,
     )
 
@@ -77,10 +91,21 @@ def _target(revision: Wire, own: dict[str, str], base: Defaults) -> float:
     Source: knative/serving pkg/reconciler/autoscaling/resources/target.go.
     """
     limit = float(spec_of(revision).get("containerConcurrency") or 0)
-    utilisation = (
-        float(own.get("target-utilization-percentage", base.target_utilisation * 100)) / 100
-    )
+    utilisation = _percentage(own, "target-utilization-percentage", base.target_utilisation)
     total = limit or base.target_concurrency
-    if "target" in own and own.get("metric", "concurrency") == "concurrency":
-        total = min(float(own["target"]), limit) if limit else float(own["target"])
-    return max(0.01, total * utilisation)
+    if own.get("metric", "concurrency") == "concurrency":
+        asked = _read(own, "target", float, total)
+        total = min(asked, limit) if limit else asked
+    return max(TARGET_MIN, total * utilisation)
+
+
+def _percentage(own: dict[str, str], name: str, otherwise: float) -> float:
+    """An annotation in percent, as a share."""
+    return _read(own, name, float, otherwise * 100) / 100
+
+
+def _read(own: dict[str, str], name: str, parse: Callable[[str], T], otherwise: T) -> T:
+    try:
+        return parse(own[name]) if own.get(name) else otherwise
+    except ValueError:
+        return otherwise

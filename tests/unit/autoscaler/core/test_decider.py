@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from hearth.autoscaler.core.decider import Observation, State, decide
+from hearth.autoscaler.core.decider import Observation, State, decide, resumed
 from hearth.autoscaler.core.spec import DeciderSpec
 
 SPEC = DeciderSpec(
     target=10, min_scale=0, max_scale=0, initial_scale=1, activation_scale=1, stable_window_s=60,
     panic_window_s=6, panic_threshold=2, max_scale_up_rate=1000, max_scale_down_rate=2,
-    scale_down_delay_s=0, retention_s=0, reachable=True,
+    scale_down_delay_s=0, retention_s=0, progress_deadline_s=600, reachable=True,
 )  # fmt: skip
 
 
@@ -47,6 +47,19 @@ REACHED = State(reached_initial=True)
                      id="the-initial-scale-is-reached-first"),
         pytest.param({"initial_scale": 5}, seen(ready=0, replicas=0), State(), 0,
                      id="zero-stays-zero"),
+        pytest.param({"initial_scale": 5}, seen(ready=0, replicas=5, observed=631.0), State(), 0,
+                     id="unless-it-never-comes-up"),
+        pytest.param({"initial_scale": 5}, seen(ready=1, replicas=5, observed=631.0), State(), 5,
+                     id="but-part-of-it-is-hope"),
+        pytest.param({"initial_scale": 5, "reachable": False}, seen(ready=1, replicas=5), State(),
+                     0, id="unreachable-needs-no-initial-scale"),
+        pytest.param({"reachable": False}, seen(ready=8), REACHED, 0,
+                     id="unreachable-goes-down-at-once"),
+        pytest.param({"reachable": False, "retention_s": 90.0}, seen(), REACHED, 0,
+                     id="unreachable-is-not-kept"),
+        pytest.param({"activation_scale": 3}, seen(ready=3, idle=False), REACHED, 3,
+                     id="short-requests-keep-the-activation-scale"),
+        pytest.param({}, seen(replicas=0, ready=0), REACHED, 0, id="at-zero"),
     ],
 )  # fmt: skip
 def test_decide(spec, observed, was, want):
@@ -69,6 +82,42 @@ def test_a_scale_down_waits_for_its_delay():
     assert answer.replicas == 4
     answer, _ = decide(spec, seen(ready=4, stable=20, at=31), state)
     assert answer.replicas == 2
+
+
+def test_panic_begins_when_whole_pods_reach_the_threshold():
+    assert decide(SPEC, seen(stable=5, panic=10), REACHED)[1].panic_since_s is None
+    assert decide(SPEC, seen(stable=5, panic=10.1), REACHED)[1].panic_since_s == 1000
+
+
+def test_in_panic_the_higher_window_counts():
+    panicking = State(panic_since_s=990.0, panic_pods=2, reached_initial=True)
+    assert decide(SPEC, seen(ready=4, stable=60, panic=30), panicking)[0].replicas == 6
+
+
+def test_resumed_pods_stay_for_a_stable_window():
+    state = resumed(1000.0, 5, reached_initial=True)
+    answer, state = decide(SPEC, seen(ready=5, at=1030), state)
+    assert answer.replicas == 5
+    answer, _ = decide(SPEC, seen(ready=5, at=1061), state)
+    assert answer.replicas == 2
+
+
+def test_one_resumed_pod_needs_no_panic():
+    assert resumed(1000.0, 1, reached_initial=False) == State()
+
+
+def test_what_a_delay_remembers_stays_small():
+    spec = replace(SPEC, scale_down_delay_s=3600.0)
+    state, longest = REACHED, 0
+    for step in range(5000):
+        load = 400 - 300 * (step % 100) / 100
+        _, state = decide(spec, seen(ready=40, stable=load, at=step * 0.1), state)
+        longest = max(longest, len(state.delayed))
+    assert longest <= 40
+    answer, _ = decide(spec, seen(ready=40, stable=200, at=500.0), state)
+    assert answer.replicas == 40
+    answer, _ = decide(spec, seen(ready=40, stable=200, at=500 + 3602.0), state)
+    assert answer.replicas == 20
 
 
 def test_every_answer_says_why():

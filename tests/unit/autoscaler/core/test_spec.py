@@ -39,3 +39,23 @@ def test_both_spellings_and_durations_are_read():
 def test_a_revision_without_traffic_is_not_reachable(state, reachable):
     labels = {"serving.knative.dev/routingState": state}
     assert decider_spec(revision(labels=labels)).reachable is reachable
+
+
+def test_what_cannot_be_read_is_knatives_default():
+    broken = {
+        "min_scale": "many", "max_scale": "", "window": "soon", "target": "x",
+        "panic_threshold_percentage": "?", "scale_down_delay": "-", "activation_scale": "0",
+    }  # fmt: skip
+    assert decider_spec(revision(**broken)) == decider_spec(revision())
+
+
+def test_the_window_is_never_too_short_for_samples():
+    spec = decider_spec(revision(window="1s"))
+    assert (spec.stable_window_s, spec.panic_window_s) == (6, 1)
+
+
+def test_the_progress_deadline_is_read():
+    wire = revision()
+    assert decider_spec(wire).progress_deadline_s == 600
+    wire["metadata"]["annotations"]["serving.knative.dev/progress-deadline"] = "2m"
+    assert decider_spec(wire).progress_deadline_s == 120

@@ -26,8 +26,9 @@ def test_average(samples, at_s, want):
     assert filled(6, *samples).average(at_s) == want
 
 
-def test_it_is_empty_once_every_sample_in_it_is_zero():
-    window = filled(6, (0, 3), (3, 0))
-    assert not window.is_empty(4)
-    assert window.is_empty(6.5)
-    assert window.average(6.5) == 0
+def test_a_long_window_takes_no_more_memory_than_a_short_one():
+    window = filled(3600, *((at_s, 5) for at_s in range(7200)))
+    assert window.average(7199) == 5
+    assert len(window._sums) == len(filled(60)._sums)
+    assert window.average(7200 + 1800) == pytest.approx(2.5, abs=0.1)
+    assert window.average(7200 + 3600) == 0
