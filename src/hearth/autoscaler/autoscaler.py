@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
 
 from hearth.api.activation import (
     ActivateRequest,
@@ -12,7 +11,6 @@ from hearth.api.activation import (
     ActivationError,
     ActivationFailure,
     Instances,
-    RevisionStat,
     StatReport,
 )
 from hearth.api.errors import ApiError, NotFound
@@ -28,8 +26,8 @@ from hearth.api.meta import (
 from hearth.api.names import REVISION_LABEL
 from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import TICK_S, Answer, Observation, State, decide, resumed
-from hearth.autoscaler.core.spec import DeciderSpec, decider_spec
-from hearth.autoscaler.core.windows import Window
+from hearth.autoscaler.core.spec import Defaults, decider_spec
+from hearth.autoscaler.known import Known
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part, TaskGroup
@@ -43,21 +41,6 @@ DECISIONS_AT_ONCE = 100  #: of a tick, a few milliseconds; then others get their
 _BY_REVISION = "revision"
 
 
-@dataclass(slots=True)
-class _Decided:
-    """What is known of one revision."""
-
-    spec: DeciderSpec
-    stable: Window
-    panic: Window
-    since_s: float  #: since when there has been anything to observe
-    state: State
-    active_s: float = -1e9  #: when there last was a request
-    poked_s: float = -1e9
-    by_gateway: dict[str, tuple[float, float]] = field(default_factory=dict)
-    replicas: int = 0  #: the scale as set, ahead of the cache
-
-
 class ShardAutoscaler:
     """A :class:`hearth.api.activation.Autoscaler`. Belongs to one event loop."""
 
@@ -68,7 +51,10 @@ class ShardAutoscaler:
         instances: Instances,
         clock: Clock,
         events: EventRecorder,
+        defaults: Defaults | None = None,
     ) -> None:
+        """Prepare; ``defaults`` is what the cluster's config maps say, see :meth:`configure`."""
+        self._defaults = defaults or Defaults()
         self._client = client
         self._instances = instances
         self._clock = clock
@@ -80,7 +66,7 @@ class ShardAutoscaler:
         self._pods.add_index(_BY_REVISION, _revision_of)
         self._activating: dict[ObjectKey, asyncio.Task[Activation]] = {}
         self._tasks = TaskGroup(ActivationError)
-        self._decided: dict[ObjectKey, _Decided] = {}
+        self._decided: dict[ObjectKey, Known] = {}
         self._awake: set[ObjectKey] = set()  #: those of ``_decided`` that are not at rest
         self._started = False  #: until then, what is there is an earlier autoscaler's work
         self._revisions.on_change(self._revision_changed)
@@ -89,6 +75,14 @@ class ShardAutoscaler:
     def parts(self) -> list[Part]:
         """What must run."""
         return [Part("autoscaler", self._run)]
+
+    def configure(self, defaults: Defaults) -> None:
+        """The cluster's config maps have changed: every revision is decided by them from now on."""
+        self._defaults = defaults
+        for key, known in list(self._decided.items()):
+            if (revision := self._revisions.get(key)) is not None:
+                known.follow(decider_spec(revision, defaults))
+                self._awake.add(key)
 
     # For gateways
 
@@ -107,7 +101,9 @@ class ShardAutoscaler:
 
     async def _activate(self, key: ObjectKey) -> Activation:
         revision = self._revisions.get(key)
-        replicas = decider_spec(revision).activation_scale if revision is not None else 1
+        replicas = 1
+        if revision is not None:
+            replicas = decider_spec(revision, self._defaults).activation_scale
         got = await self._instances.ensure(key, replicas)
         decided = self._of(key)
         if decided is not None:
@@ -126,11 +122,11 @@ class ShardAutoscaler:
             decided = self._of(key)
             if decided is None:
                 continue
-            total = _take(decided, report.gateway, stat, now)
+            total = decided.take(report.gateway, stat, now, report.interval_s)
             if total > decided.spec.target * max(1, decided.replicas):
                 self._poke(key, decided, now)
 
-    def _poke(self, key: ObjectKey, decided: _Decided, now: float) -> None:
+    def _poke(self, key: ObjectKey, decided: Known, now: float) -> None:
         if now - decided.poked_s >= POKE_PAUSE_S:
             decided.poked_s = now
             self._decide(key, decided)
@@ -156,15 +152,14 @@ class ShardAutoscaler:
             if number % DECISIONS_AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _is_at_rest(self, decided: _Decided) -> bool:
+    def _is_at_rest(self, decided: Known) -> bool:
         """Nothing runs, nothing is asked for: a decision could not change anything."""
-        low = decided.spec.min_scale if decided.spec.reachable else 0
-        return decided.replicas == 0 and low == 0 and self._is_idle(decided)
+        idle = decided.is_idle(self._clock.monotonic_s())
+        return decided.replicas == 0 and decided.spec.floor == 0 and idle
 
-    def _is_idle(self, decided: _Decided) -> bool:
-        return self._clock.monotonic_s() - decided.active_s >= decided.spec.stable_window_s
-
-    def _decide(self, key: ObjectKey, decided: _Decided) -> None:
+    def _decide(self, key: ObjectKey, decided: Known) -> None:
+        if not decided.spec.is_kpa:
+            return
         now = self._clock.monotonic_s()
         seen = Observation(
             at_s=now,
@@ -172,10 +167,11 @@ class ShardAutoscaler:
             replicas=decided.replicas,
             stable=decided.stable.average(now),
             panic=decided.panic.average(now),
-            idle=self._is_idle(decided),
+            idle=decided.is_idle(now),
             observed_s=now - decided.since_s,
         )
         answer, decided.state = decide(decided.spec, seen, decided.state)
+        decided.answer = answer
         if answer.replicas != decided.replicas:
             decided.replicas = answer.replicas
             self._tasks.start(self._scale_and_tell(key, answer), name=f"scale {key}")
@@ -211,7 +207,7 @@ class ShardAutoscaler:
 
     # Watching
 
-    def _of(self, key: ObjectKey) -> _Decided | None:
+    def _of(self, key: ObjectKey) -> Known | None:
         """What is known of the revision, which is no longer at rest."""
         decided = self._decided.get(key)
         if decided is None and (revision := self._revisions.get(key)) is not None:
@@ -220,18 +216,11 @@ class ShardAutoscaler:
             self._awake.add(key)
         return decided
 
-    def _begin(self, key: ObjectKey, revision: Wire) -> _Decided:
+    def _begin(self, key: ObjectKey, revision: Wire) -> Known:
         now = self._clock.monotonic_s()
-        spec = decider_spec(revision)
         reached = is_condition_true(revision, "Ready")
-        decided = _Decided(
-            spec,
-            Window(spec.stable_window_s),
-            Window(spec.panic_window_s),
-            now,
-            State(reached_initial=reached),
-            replicas=self._replicas_in_cache(key),
-        )
+        spec, state = decider_spec(revision, self._defaults), State(reached_initial=reached)
+        decided = Known(spec, now, state, replicas=self._replicas_in_cache(key))
         if not self._started:
             decided.state = resumed(now, decided.replicas, reached_initial=reached)
         self._decided[key] = decided
@@ -247,12 +236,7 @@ class ShardAutoscaler:
             return
         decided = self._of(change.key)
         assert decided is not None  # the cache holds the revision
-        spec = decider_spec(change.new)
-        if spec.stable_window_s != decided.spec.stable_window_s:
-            decided.stable = Window(spec.stable_window_s)
-        if spec.panic_window_s != decided.spec.panic_window_s:
-            decided.panic = Window(spec.panic_window_s)
-        decided.spec = spec
+        decided.follow(decider_spec(change.new, self._defaults))
 
     def _set_changed(self, change: Change) -> None:
         """Someone else may scale a set too: their number is where the next decision starts."""
@@ -268,21 +252,6 @@ class ShardAutoscaler:
                 if not self._started:
                     reached = decided.state.reached_initial
                     decided.state = resumed(now, new, reached_initial=reached)
-
-
-def _take(decided: _Decided, gateway: str, stat: RevisionStat, now: float) -> float:
-    """Take one gateway's figures in; what all of them have now."""
-    mine, others = stat.in_flight + stat.held, decided.by_gateway
-    for silent in [name for name, (at_s, _) in others.items() if now - at_s >= TICK_S]:
-        del others[silent]
-    others[gateway] = (now, mine)
-    # A request that ended already counts too, but cannot wake: activation does, if it succeeds.
-    if mine or (stat.requests and decided.replicas):
-        decided.active_s = now
-    total = sum(value for _, value in others.values())
-    decided.stable.record(now, total)
-    decided.panic.record(now, total)
-    return total
 
 
 def _revision_of(pod: Wire) -> list[str]:

@@ -21,7 +21,7 @@ from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.envoy import Envoy, free_port
 from hearth.gateway.programming import Programming
 from hearth.gateway.settings import GatewaySettings
-from hearth.gateway.stats import Stats
+from hearth.gateway.stats import Stats, interval_of
 from hearth.gateway.xds import Resources, serve_xds
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part
@@ -113,8 +113,8 @@ class Gateway:
 
     def _reported(self, request: Any) -> None:
         if stats := self._stats.take(request):
-            interval = self._settings.stats_interval_s
-            report = StatReport(self._settings.name, interval, stats)
+            interval_s = interval_of(request) or self._settings.stats_interval_s
+            report = StatReport(self._settings.name, interval_s, stats)
             if self._reports.full():
                 self._reports.get_nowait()
             self._reports.put_nowait(report)

@@ -47,3 +47,11 @@ class Stats:
             else:
                 self._active.discard(key)
         return found
+
+
+def interval_of(report: LoadStatsRequest) -> float:
+    """Seconds that the report is about, as Envoy measured them; 0 when it is about nothing."""
+    for cluster in report.cluster_stats:
+        interval = cluster.load_report_interval
+        return float(interval.seconds + interval.nanos * 1e-9)
+    return 0.0

@@ -5,6 +5,7 @@ import asyncio
 from hearth.api.activation import ActivateRequest, ActivationError, ActivationFailure
 from hearth.api.errors import ServiceUnavailable
 from hearth.api.kinds import POOLED_REPLICA_SET, REVISION
+from hearth.autoscaler.core.spec import Defaults
 from tests.unit.autoscaler.rig import make_ready, make_revision, run_story
 
 REQUEST = ActivateRequest("default", "app")
@@ -96,7 +97,7 @@ def test_it_goes_to_zero_a_stable_window_after_the_last_request_and_says_so():
 
     kept, replicas, events = run_story(story, with_app())
     assert (kept, replicas) == (1, 0)
-    assert events == ["scaled to 0: 0.00 in flight over 60 s"]
+    assert events == ["scaled to 0: 0.00 in flight over 60 s, target 70 per pod"]
 
 
 def test_requests_too_short_to_be_met_in_flight_keep_the_last_pod():
@@ -244,3 +245,46 @@ def test_a_revision_that_is_gone_is_forgotten():
         return len(rig.api.writes) - before
 
     assert run_story(story, with_app(replicas=1)) == 0
+
+
+# Other metrics, and the cluster's defaults
+
+
+def test_requests_per_second_decide_where_that_is_the_metric():
+    async def story(rig):
+        await rig.load(65, follow=True, in_flight=1, requests=4)  # 40 a second
+        return rig.replicas()
+
+    options = {"metric": "rps", "target": "10", "target_utilization_percentage": "100"}
+    assert run_story(story, with_app(replicas=1, **options)) == 4
+
+
+def test_what_the_cluster_says_holds_from_now_on():
+    async def story(rig):
+        await rig.idle(30)
+        before = rig.replicas()
+        rig.autoscaler.configure(Defaults(stable_window_s=6))
+        await rig.idle(10)
+        gone = rig.replicas()
+        rig.autoscaler.configure(Defaults(min_scale=2))
+        await rig.idle(3)
+        return before, gone, rig.replicas()
+
+    assert run_story(story, with_app(replicas=1)) == (1, 0, 2)
+
+
+def test_zero_can_be_switched_off_for_all():
+    async def story(rig):
+        rig.autoscaler.configure(Defaults(enable_scale_to_zero=False))
+        await rig.idle(200)
+        return rig.replicas()
+
+    assert run_story(story, with_app(replicas=1)) == 1
+
+
+def test_a_revision_of_somebody_elses_class_is_left_alone():
+    async def story(rig):
+        await rig.load(100, in_flight=500)
+        return rig.replicas(), rig.scaled()
+
+    assert run_story(story, with_app(replicas=1, **{"class": "mine.example.com"})) == (1, 0)

@@ -1,7 +1,7 @@
 from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest
 
 from hearth.api.activation import RevisionStat
-from hearth.gateway.stats import Stats
+from hearth.gateway.stats import Stats, interval_of
 
 NAME = "root/default/hello-00001"
 
@@ -46,3 +46,9 @@ def test_a_revision_with_held_requests_alone_is_told():
 
 def test_clusters_that_are_no_revisions_are_left_out():
     assert Stats(lambda key: 1).take(report(("pods", 1, 1), cluster="activator")) == []
+
+
+def test_a_report_says_which_time_it_is_about():
+    late = report()
+    late.cluster_stats[0].load_report_interval.FromMilliseconds(1250)
+    assert (interval_of(late), interval_of(LoadStatsRequest())) == (1.25, 0)

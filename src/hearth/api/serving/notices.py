@@ -6,7 +6,7 @@ Nothing is silently ignored: whoever applies such a manifest is told what it doe
 from __future__ import annotations
 
 from hearth.api.meta import Wire, annotations_of, spec_of
-from hearth.api.serving.annotations import canonical
+from hearth.api.serving.annotations import canonical, unknown_annotations
 
 _ROLLOUT = ("serving.knative.dev/rollout-duration", "serving.knative.dev/rolloutDuration")
 
@@ -19,6 +19,10 @@ def template_notices(wire: Wire) -> list[str]:
     said = _spec_notices(spec_of(template))
     if any(canonical(name) == "target-burst-capacity" for name in annotations_of(template)):
         said.append("target-burst-capacity has no effect: no request takes a detour when warm")
+    said += [
+        f"{name} is no annotation of the autoscaler's: it has no effect"
+        for name in unknown_annotations(annotations_of(template))
+    ]
     if any(name in annotations_of(wire) for name in _ROLLOUT):
         said.append("rollout-duration has no effect yet: traffic moves at once")
     return said

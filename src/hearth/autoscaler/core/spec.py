@@ -8,31 +8,44 @@ from typing import TypeVar
 
 from hearth.api.meta import Wire, annotations_of, labels_of, spec_of
 from hearth.api.names import ROUTING_STATE_LABEL
-from hearth.api.serving.annotations import autoscaling_annotations, parse_duration_s
+from hearth.api.serving.annotations import HPA, KPA, autoscaling_annotations, parse_duration_s
 
 PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"
 
 WINDOW_S_MIN = 6.0  #: Knative's: less would miss samples
 TARGET_MIN = 0.01  #: Knative's
 
+CONCURRENCY, RPS, CPU, MEMORY = "concurrency", "rps", "cpu", "memory"
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """Knative's ``config-autoscaler`` as it comes.
+    """Knative's ``config-autoscaler`` as it comes, but for ``allow_zero_initial_scale``.
 
-    Source: knative/serving config/core/configmaps/autoscaler.yaml.
+    Source: knative/serving config/core/configmaps/autoscaler.yaml, pkg/autoscaler/config/config.go.
     """
 
     target_concurrency: float = 100.0  #: requests in flight per pod, when a pod takes any number
-    target_utilisation: float = 0.7  #: share of the target to aim for
+    target_utilisation: float = 0.7  #: share of the target to aim for, of requests in flight
+    target_rps: float = 200.0  #: requests per second and pod
+    other_utilisation: float = 0.7  #: share of the target to aim for, of other metrics; fixed
+    target_burst_capacity: float = 211.0  #: requests beyond the load to have room for; -1 is any
     stable_window_s: float = 60.0
     panic_window_share: float = 0.1  #: of the stable window
     panic_threshold: float = 2.0  #: times what the pods can do
     max_scale_up_rate: float = 1000.0  #: times the ready pods, per decision
     max_scale_down_rate: float = 2.0  #: likewise, downwards
+    enable_scale_to_zero: bool = True
+    scale_down_delay_s: float = 0.0
+    retention_s: float = 0.0  #: of the last pod
+    #: Knative's is False: there whoever writes ``initial-scale: "0"`` is refused.
+    allow_zero_initial_scale: bool = True
     initial_scale: int = 1
+    min_scale: int = 0
+    max_scale: int = 0  #: 0 is no limit
+    autoscaler_class: str = KPA
     progress_deadline_s: float = 600.0  #: of config-deployment
 
 
@@ -40,7 +53,7 @@ class Defaults:
 class DeciderSpec:
     """Everything a decision needs to know of the revision."""
 
-    target: float  #: requests in flight per pod to aim for
+    target: float  #: of the metric, per pod, to aim for
     min_scale: int
     max_scale: int  #: 0 is no limit
     initial_scale: int
@@ -54,6 +67,27 @@ class DeciderSpec:
     retention_s: float  #: the last pod stays at least this long after the last request
     progress_deadline_s: float  #: how long it may take to reach the initial scale
     reachable: bool  #: whether any Route sends requests to it
+    autoscaler_class: str = KPA
+    metric: str = CONCURRENCY
+    total: float = 100.0  #: of the metric, that a pod can do
+    target_burst_capacity: float = 211.0
+    scale_to_zero: bool = True
+    weighted: bool = False  #: newer seconds count more
+
+    @property
+    def is_kpa(self) -> bool:
+        """Whether requests decide; else the machine's figures, or somebody else."""
+        return self.autoscaler_class == KPA
+
+    @property
+    def is_hpa(self) -> bool:
+        """Whether the machine's figures decide."""
+        return self.autoscaler_class == HPA
+
+    @property
+    def floor(self) -> int:
+        """Pods that stay whatever the load."""
+        return self.min_scale if self.reachable else 0
 
 
 def decider_spec(revision: Wire, defaults: Defaults | None = None) -> DeciderSpec:
@@ -67,36 +101,63 @@ def decider_spec(revision: Wire, defaults: Defaults | None = None) -> DeciderSpe
     panic_share = _percentage(own, "panic-window-percentage", base.panic_window_share)
     deadline = {"deadline": annotations_of(revision).get(PROGRESS_DEADLINE_ANNOTATION, "")}
     reachable = labels_of(revision).get(ROUTING_STATE_LABEL, "active") in ("active", "pending")
+    kind = own.get("class") or base.autoscaler_class
+    metric = own.get("metric") or (CPU if kind == HPA else CONCURRENCY)
+    target, total = _target(revision, own, base, metric)
+    algorithm = own.get("metric-aggregation-algorithm", "")
     return DeciderSpec(
-        target=_target(revision, own, base),
-        min_scale=_read(own, "min-scale", int, 0),
-        max_scale=_read(own, "max-scale", int, 0),
-        initial_scale=_read(own, "initial-scale", int, base.initial_scale),
+        target=target,
+        min_scale=_read(own, "min-scale", int, base.min_scale),
+        max_scale=_read(own, "max-scale", int, base.max_scale),
+        initial_scale=_initial_scale(own, base),
         activation_scale=max(1, _read(own, "activation-scale", int, 1)),
         stable_window_s=window_s,
         panic_window_s=max(1.0, window_s * panic_share),
         panic_threshold=_percentage(own, "panic-threshold-percentage", base.panic_threshold),
         max_scale_up_rate=base.max_scale_up_rate,
         max_scale_down_rate=base.max_scale_down_rate,
-        scale_down_delay_s=_read(own, "scale-down-delay", parse_duration_s, 0.0),
-        retention_s=_read(own, "scale-to-zero-pod-retention-period", parse_duration_s, 0.0),
+        scale_down_delay_s=_read(
+            own, "scale-down-delay", parse_duration_s, base.scale_down_delay_s
+        ),
+        retention_s=_read(
+            own, "scale-to-zero-pod-retention-period", parse_duration_s, base.retention_s
+        ),
         progress_deadline_s=_read(deadline, "deadline", parse_duration_s, base.progress_deadline_s),
         reachable=reachable,
+        autoscaler_class=kind,
+        metric=metric,
+        total=total,
+        target_burst_capacity=_read(
+            own, "target-burst-capacity", float, base.target_burst_capacity
+        ),
+        scale_to_zero=base.enable_scale_to_zero,
+        weighted=algorithm in ("weighted-exponential", "weightedExponential"),
     )
 
 
-def _target(revision: Wire, own: dict[str, str], base: Defaults) -> float:
-    """Requests in flight per pod: the annotation, but never above the hard limit.
+def _initial_scale(own: dict[str, str], base: Defaults) -> int:
+    asked = _read(own, "initial-scale", int, base.initial_scale)
+    return asked if asked or base.allow_zero_initial_scale else base.initial_scale
+
+
+def _target(
+    revision: Wire, own: dict[str, str], base: Defaults, metric: str
+) -> tuple[float, float]:
+    """What to aim for per pod, and what a pod can do; requests never above the hard limit.
 
     Source: knative/serving pkg/reconciler/autoscaling/resources/target.go.
     """
     limit = float(spec_of(revision).get("containerConcurrency") or 0)
-    utilisation = _percentage(own, "target-utilization-percentage", base.target_utilisation)
-    total = limit or base.target_concurrency
-    if own.get("metric", "concurrency") == "concurrency":
-        asked = _read(own, "target", float, total)
-        total = min(asked, limit) if limit else asked
-    return max(TARGET_MIN, total * utilisation)
+    if metric == RPS:
+        total, utilisation = base.target_rps, base.other_utilisation
+    else:
+        total, utilisation = limit or base.target_concurrency, base.target_utilisation
+    if "target" in own:
+        total = _read(own, "target", float, total)
+        if metric == CONCURRENCY and limit:
+            total = min(total, limit)
+    utilisation = _percentage(own, "target-utilization-percentage", utilisation)
+    return max(TARGET_MIN, total * utilisation), total
 
 
 def _percentage(own: dict[str, str], name: str, otherwise: float) -> float:

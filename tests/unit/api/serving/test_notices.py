@@ -20,6 +20,8 @@ def test_a_plain_service_is_told_nothing():
         pytest.param(service({"idleTimeoutSeconds": 5}), "idleTimeoutSeconds", id="idle"),
         pytest.param(service(annotations={"autoscaling.knative.dev/target-burst-capacity": "0"}),
                      "target-burst-capacity", id="burst"),
+        pytest.param(service(annotations={"autoscaling.knative.dev/nope": "1"}),
+                     "autoscaling.knative.dev/nope is no annotation", id="unknown-annotation"),
         pytest.param(service(own={"serving.knative.dev/rollout-duration": "60s"}),
                      "rollout-duration", id="rollout"),
     ],

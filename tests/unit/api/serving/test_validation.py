@@ -58,8 +58,6 @@ def test_defaults_are_knatives():
         pytest.param(service(template={"name": "other-1"}), '"hello-" as a prefix', id="byo-name"),
         pytest.param(service(template={"annotations": {"autoscaling.knative.dev/min-scale": "x"}}),
                      "invalid value: x", id="annotation"),
-        pytest.param(service(template={"annotations": {"autoscaling.knative.dev/nope": "1"}}),
-                     "unknown autoscaling annotation", id="unknown-annotation"),
         pytest.param(service(template={"annotations": {
             "autoscaling.knative.dev/min-scale": "5", "autoscaling.knative.dev/max-scale": "2"}}),
             "max-scale=2 is less than min-scale=5", id="min-over-max"),

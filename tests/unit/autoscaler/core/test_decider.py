@@ -60,6 +60,14 @@ REACHED = State(reached_initial=True)
         pytest.param({"activation_scale": 3}, seen(ready=3, idle=False), REACHED, 3,
                      id="short-requests-keep-the-activation-scale"),
         pytest.param({}, seen(replicas=0, ready=0), REACHED, 0, id="at-zero"),
+        pytest.param({"activation_scale": 3}, seen(ready=3), REACHED, 1,
+                     id="idle-the-activation-scale-holds-nothing"),
+        pytest.param({"activation_scale": 3, "max_scale": 2}, seen(stable=5), REACHED, 2,
+                     id="the-maximum-is-above-the-activation-scale"),
+        pytest.param({"min_scale": 3, "max_scale": 2}, seen(stable=5), REACHED, 3,
+                     id="the-minimum-wins"),
+        pytest.param({"scale_to_zero": False}, seen(), REACHED, 1, id="zero-is-switched-off"),
+        pytest.param({"metric": "rps"}, seen(stable=35), REACHED, 4, id="requests-per-second"),
     ],
 )  # fmt: skip
 def test_decide(spec, observed, was, want):
@@ -118,6 +126,33 @@ def test_what_a_delay_remembers_stays_small():
     assert answer.replicas == 40
     answer, _ = decide(spec, seen(ready=40, stable=200, at=500 + 3602.0), state)
     assert answer.replicas == 20
+
+
+@pytest.mark.parametrize(
+    ("capacity", "ready", "panic", "want"),
+    [(0, 1, 500, 0), (-1, 9, 0, -1), (200, 3, 50.5, 49), (200, 1, 0, -100), (200, 0, 10, -210)],
+)
+def test_excess_burst_capacity(capacity, ready, panic, want):
+    spec = replace(SPEC, target_burst_capacity=float(capacity))
+    assert decide(spec, seen(ready=ready, panic=panic), REACHED)[0].excess_burst == want
+
+
+@pytest.mark.parametrize(
+    ("spec", "observed", "said"),
+    [
+        ({}, seen(ready=3, stable=25), "25.00 in flight over 60 s, target 10 per pod"),
+        ({"metric": "rps"}, seen(ready=3, stable=25), "25.00 requests per second over 60 s"),
+        ({}, seen(ready=9, stable=5), "not below 4 in this step"),
+        ({"max_scale_up_rate": 2}, seen(ready=1, stable=95, panic=0), "not above 2 in this step"),
+        ({}, seen(stable=5, panic=45), "panic: 45.00 in flight over 6 s"),
+        ({"min_scale": 2}, seen(stable=5), "not below min-scale 2"),
+        ({"max_scale": 2}, seen(stable=90, panic=0), "not above max-scale 2; 90.00 in flight"),
+        ({"scale_to_zero": False}, seen(), "enable-scale-to-zero is false"),
+        ({"retention_s": 9.0}, seen(), "kept for 9 s after the last request"),
+    ],
+)
+def test_the_reason_names_what_decided(spec, observed, said):
+    assert said in decide(replace(SPEC, **spec), observed, REACHED)[0].reason
 
 
 def test_every_answer_says_why():

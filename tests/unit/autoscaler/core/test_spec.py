@@ -1,6 +1,6 @@
 import pytest
 
-from hearth.autoscaler.core.spec import decider_spec
+from hearth.autoscaler.core.spec import Defaults, decider_spec
 
 
 def revision(spec=None, labels=None, **annotations):
@@ -59,3 +59,50 @@ def test_the_progress_deadline_is_read():
     assert decider_spec(wire).progress_deadline_s == 600
     wire["metadata"]["annotations"]["serving.knative.dev/progress-deadline"] = "2m"
     assert decider_spec(wire).progress_deadline_s == 120
+
+
+@pytest.mark.parametrize(
+    ("wire", "target", "total"),
+    [
+        pytest.param(revision(metric="rps"), 140, 200, id="default-200-at-70-percent"),
+        pytest.param(revision(metric="rps", target="10"), 7, 10, id="annotation"),
+        pytest.param(revision({"containerConcurrency": 5}, metric="rps", target="10"), 7, 10,
+                     id="the-hard-limit-is-of-another-metric"),
+        pytest.param(revision(metric="rps", target="10", target_utilization_percentage="100"),
+                     10, 10, id="utilisation"),
+    ],
+)  # fmt: skip
+def test_requests_per_second(wire, target, total):
+    spec = decider_spec(wire)
+    assert (spec.target, spec.total, spec.metric) == (pytest.approx(target), total, "rps")
+
+
+def test_the_clusters_defaults_hold_where_the_revision_says_nothing():
+    base = Defaults(
+        target_concurrency=10, target_utilisation=1, min_scale=1, max_scale=9, initial_scale=2,
+        scale_down_delay_s=30, retention_s=40, enable_scale_to_zero=False, stable_window_s=30,
+        target_burst_capacity=0,
+    )  # fmt: skip
+    spec = decider_spec(revision(), base)
+    assert (spec.target, spec.min_scale, spec.max_scale, spec.initial_scale) == (10, 1, 9, 2)
+    assert (spec.scale_down_delay_s, spec.retention_s, spec.scale_to_zero) == (30, 40, False)
+    assert (spec.panic_window_s, spec.target_burst_capacity) == (3, 0)
+    own = decider_spec(revision(min_scale="0", max_scale="0", target_burst_capacity="-1"), base)
+    assert (own.min_scale, own.max_scale, own.target_burst_capacity) == (0, 0, -1)
+
+
+def test_a_first_scale_of_zero_is_the_clusters_where_that_is_not_allowed():
+    base = Defaults(allow_zero_initial_scale=False, initial_scale=3)
+    assert decider_spec(revision(initial_scale="0"), base).initial_scale == 3
+    assert decider_spec(revision(initial_scale="0")).initial_scale == 0
+
+
+def test_the_class_is_read():
+    hpa = decider_spec(revision(**{"class": "hpa.autoscaling.knative.dev"}))
+    assert (hpa.is_hpa, hpa.is_kpa, hpa.metric) == (True, False, "cpu")
+    assert decider_spec(revision()).is_kpa
+
+
+def test_newer_seconds_count_more_on_demand():
+    asked = revision(metric_aggregation_algorithm="weighted-exponential")
+    assert decider_spec(asked).weighted and not decider_spec(revision()).weighted
