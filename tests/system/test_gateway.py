@@ -363,6 +363,54 @@ def test_an_instance_that_dies_before_it_was_reached_costs_no_request(on_edge):
     on_edge(story)
 
 
+@contextlib.asynccontextmanager
+async def mortal():
+    """An instance that answers its first request and dies of its second; it counts the others."""
+    seen = []
+
+    async def talk(reader, writer):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                seen.append(1)
+                if len(seen) > 1:
+                    return
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nb0")
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], seen
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_an_instance_that_dies_of_a_kept_connection_costs_no_safe_request(on_edge, method):
+    async def story(edge, b1):
+        async with mortal() as (port, _):
+            revision = await edge.service("m")
+            edge.pod("m-pod", revision, port)
+            assert await edge.get("m") == (200, "b0")
+            await edge.autoscaler.answers(revision, Activation("p", b1.address))
+            answer = (200, "" if method == "HEAD" else "b1")
+            assert await edge.get("m", method=method) == answer
+            assert b1.requests == 1
+
+    on_edge(story)
+
+
+@pytest.mark.parametrize(("method", "times"), [("POST", 1), ("PATCH", 1), ("GET", 2)])
+def test_a_request_that_kills_its_app_is_not_repeated_or_only_once(on_edge, method, times):
+    async def story(edge, b1):
+        async with mortal() as (port, seen):
+            revision = await edge.service("m")
+            edge.pod("m-pod", revision, port)
+            assert await edge.get("m") == (200, "b0")
+            await edge.autoscaler.answers(revision, Activation("p", f"127.0.0.1:{port}"))
+            status, _ = await edge.get("m", method=method)
+            assert (status, len(seen) - 1) == (503, times)
+
+    on_edge(story)
+
+
 def test_flipping_between_zero_and_one_fails_no_request(on_edge):
     async def story(edge, b1):
         revision = await service_with(edge, "flip", "warm", b1.address)

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hearth.gateway.translate import ADS, CIRCUIT_BREAKERS, HTTP2, RETRY_HEADER, RETRY_VALUE, TYPES
+from hearth.gateway.translate import (
+    ADS,
+    CIRCUIT_BREAKERS,
+    RETRY_HEADER,
+    RETRY_VALUE,
+    TYPES,
+    protocol,
+)
 
 Config = dict[str, Any]
 
@@ -91,7 +98,7 @@ def _pipe_cluster(name: str, path: str, *, http2: bool) -> Config:
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }
     if http2:
-        cluster["typed_extension_protocol_options"] = HTTP2
+        cluster["typed_extension_protocol_options"] = protocol("http2", "0s")
     return cluster
 
 
@@ -105,8 +112,7 @@ def _hold_cluster(name: str, *, http2: bool) -> Config:
         "circuit_breakers": CIRCUIT_BREAKERS,
         "original_dst_lb_config": {"metadata_key": {"key": _AUTHZ, "path": [{"key": "address"}]}},
     }
-    if http2:
-        cluster["typed_extension_protocol_options"] = HTTP2
+    cluster["typed_extension_protocol_options"] = protocol("http2" if http2 else "http")
     return cluster
 
 

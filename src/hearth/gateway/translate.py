@@ -31,12 +31,22 @@ CIRCUIT_BREAKERS = {
         }
     ]
 }
-HTTP2 = {
-    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+#: A connection to an app is not kept longer than this without a request. Servers end idle ones
+#: (uvicorn and Node after 5 s, gunicorn after 2), and a POST that meets that end is lost.
+_KEPT = "1.5s"
+
+
+def protocol(kind: str, idle_timeout: str = _KEPT) -> dict[str, Any]:
+    """A cluster's ``typed_extension_protocol_options``; ``kind`` is ``http`` or ``http2``."""
+    name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = {
         "@type": f"{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
-        "explicit_http_config": {"http2_protocol_options": {}},
+        "common_http_protocol_options": {"idle_timeout": idle_timeout},
+        "explicit_http_config": {f"{kind}_protocol_options": {}},
     }
-}
+    return {name: options}
+
+
 #: Headers that only we may set: what a client sends under these names never passes the edge.
 OWN_HEADERS = (
     "knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
@@ -46,6 +56,9 @@ RETRY_HEADER = "hearth-retry"
 #: Known to nobody else: an app that answers with that header has no request repeated.
 RETRY_VALUE = secrets.token_hex(16)
 _RETRIES_MAX = 40  #: with the back-off below: some 15 s for an activator to come back
+
+#: Methods that may be repeated even when an app has seen them: RFC 9110, 9.2.1.
+_SAFE_METHODS = "GET|HEAD|OPTIONS|TRACE"
 
 #: An instance that just died refuses: the request goes on to ``cold``. So does one whose activator
 #: died while it was held. Neither repeats a request that an app may have seen.
@@ -72,6 +85,10 @@ RETRY_POLICY: dict[str, Any] = {
         },
     },
 }
+#: A connection that was kept open ends with its instance: whether the app saw what was sent last is
+#: unknown, so only a safe method goes on to ``cold``. There it is let go once: a request that kills
+#: its app kills two instances at most.
+SAFE_RETRY_POLICY = {**RETRY_POLICY, "retry_on": f"{RETRY_POLICY['retry_on']},reset"}
 
 
 def make_cluster(backend: Backend) -> Cluster:
@@ -85,8 +102,7 @@ def make_cluster(backend: Backend) -> Cluster:
         "lb_policy": "LEAST_REQUEST",
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
     }
-    if backend.http2:
-        wire["typed_extension_protocol_options"] = HTTP2
+    wire["typed_extension_protocol_options"] = protocol("http2" if backend.http2 else "http")
     return ParseDict(wire, Cluster())
 
 
@@ -139,14 +155,25 @@ def _virtual_host(host: Host) -> dict[str, Any]:
     return {
         "name": host.name,
         "domains": list(host.domains),
-        "retry_policy": RETRY_POLICY,
         "include_request_attempt_count": True,
         "request_headers_to_remove": [
             name for name in OWN_HEADERS if not name.startswith(("knative", "hearth-tenant"))
         ],
         "response_headers_to_remove": [RETRY_HEADER],
-        "routes": [{"match": {"prefix": "/"}, "route": action}],
+        "routes": [
+            {
+                "match": {"prefix": "/", "headers": [_SAFE_METHOD]},
+                "route": {**action, "retry_policy": SAFE_RETRY_POLICY},
+            },
+            {"match": {"prefix": "/"}, "route": {**action, "retry_policy": RETRY_POLICY}},
+        ],
     }
+
+
+_SAFE_METHOD = {
+    "name": ":method",
+    "string_match": {"safe_regex": {"regex": _SAFE_METHODS}},
+}
 
 
 def _weighted(weight: Weight) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import pytest
+from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
 from hearth.api.meta import ObjectKey
 from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight
@@ -31,7 +32,10 @@ def test_a_revision_is_a_cluster_that_speaks_what_its_port_is_named(http2):
     cluster = make_cluster(backend(http2=http2))
     assert cluster.name == "acme/default/hello-00001"
     assert cluster.type == cluster.EDS
-    assert bool(cluster.typed_extension_protocol_options) == http2
+    [packed] = cluster.typed_extension_protocol_options.values()
+    options = HttpProtocolOptions()
+    assert packed.Unpack(options)
+    assert options.explicit_http_config.HasField("http2_protocol_options") == http2
     assert cluster.circuit_breakers.thresholds[0].max_pending_requests.value >= 20_000
 
 
@@ -99,11 +103,16 @@ def test_no_client_can_say_which_revision_it_wants_or_how_it_is_answered():
     assert set(host.request_headers_to_remove) | set(overwritten) == set(OWN_HEADERS)
 
 
-def test_a_request_that_an_app_may_have_seen_is_never_repeated():
-    policy = make_route_configuration(routing()).virtual_hosts[0].retry_policy
-    assert set(policy.retry_on.split(",")) == {
-        "connect-failure", "refused-stream", "reset-before-request", "retriable-headers",
-    }  # fmt: skip
+def test_a_request_that_an_app_may_have_seen_is_repeated_only_if_its_method_is_safe():
+    safe, other = make_route_configuration(routing()).virtual_hosts[0].routes
+    [method] = safe.match.headers
+    safe_methods = set(method.string_match.safe_regex.regex.split("|"))
+    assert (method.name, safe_methods) == (":method", {"GET", "HEAD", "OPTIONS", "TRACE"})
+    assert not other.match.headers
+    policy = other.route.retry_policy
+    unseen = {"connect-failure", "refused-stream", "reset-before-request", "retriable-headers"}
+    assert set(policy.retry_on.split(",")) == unseen
+    assert set(safe.route.retry_policy.retry_on.split(",")) == {*unseen, "reset"}
     [header] = policy.retriable_headers
     assert (header.name, header.string_match.exact) == (RETRY_HEADER, RETRY_VALUE)
     assert len(RETRY_VALUE) >= 32, "no app can guess it"
