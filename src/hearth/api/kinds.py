@@ -52,6 +52,16 @@ ROUTE = Kind(SERVING, "v1", "Route", "routes")
 POD_POOL = Kind(HEARTH, "v1alpha1", "PodPool", "podpools")
 POOLED_REPLICA_SET = Kind(HEARTH, "v1alpha1", "PooledReplicaSet", "pooledreplicasets")
 
+#: Knative's own, shown as what our objects mean: see ``hearth.api.shown``.
+POD_AUTOSCALER = Kind(
+    "autoscaling.internal.knative.dev", "v1alpha1", "PodAutoscaler", "podautoscalers"
+)
+SERVERLESS_SERVICE = Kind(
+    "networking.internal.knative.dev", "v1alpha1", "ServerlessService", "serverlessservices"
+)
+DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+
 POD = Kind("", "v1", "Pod", "pods")
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 NODE = Kind("", "v1", "Node", "nodes", namespaced=False)
@@ -64,5 +74,6 @@ LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 
 ALL: tuple[Kind, ...] = (
     SERVICE, CONFIGURATION, REVISION, ROUTE, POD_POOL, POOLED_REPLICA_SET,
+    POD_AUTOSCALER, SERVERLESS_SERVICE, DEPLOYMENT, ENDPOINT_SLICE,
     POD, NAMESPACE, NODE, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, CORE_EVENT, EVENT, LEASE,
 )  # fmt: skip

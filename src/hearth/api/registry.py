@@ -45,6 +45,15 @@ def plain_fields(wire: Wire) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A kind that is not stored: its objects are shown as what stored ones of another kind mean."""
+
+    of: Kind  #: the stored kind
+    make: Callable[[Wire], Wire | None]  #: the object shown for a stored one, or None
+    suffix: str = ""  #: what is added to the stored object's name
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """A kind as the API serves it."""
 
@@ -59,6 +68,7 @@ class Resource:
     validate: Callable[[Wire, Wire | None], list[FieldError]] = anything  #: new, old or None
     fields: Callable[[Wire], Mapping[str, str]] = plain_fields  #: for field selectors
     notices: Callable[[Wire], list[str]] = no_notices  #: warnings on admission
+    shown: Shown | None = None  #: set for a kind that can only be read
     name_pattern: str = "dns-1123-subdomain"  #: or ``dns-1035-label``, ``dns-1123-label``
 
 

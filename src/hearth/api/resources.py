@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hearth.api import core, hearth_v1alpha1, serving
+from hearth.api import core, hearth_v1alpha1, serving, shown
 from hearth.api.registry import Resource
 
 RESOURCES: tuple[Resource, ...] = (
     *core.RESOURCES,
     *serving.RESOURCES,
     *hearth_v1alpha1.RESOURCES,
+    *shown.RESOURCES,
 )
 _BY_PATH = {(r.kind.group, r.kind.version, r.kind.plural): r for r in RESOURCES}
 

@@ -28,6 +28,7 @@ VERSION = {
     "platform": "linux/amd64",
 }
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_READ_VERBS = ("get", "list", "watch")  #: of kinds that are shown, not stored
 #: Subresources of pods that the server has beside ``status``: name, kind, verbs.
 _POD_SUBRESOURCES = (
     ("log", "Pod", ("get",)),
@@ -185,7 +186,7 @@ def _entries(resource: Resource) -> list[Wire]:
         "singularName": resource.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(_VERBS),
+        "verbs": list(_VERBS if resource.shown is None else _READ_VERBS),
     }
     if resource.short_names:
         main["shortNames"] = list(resource.short_names)

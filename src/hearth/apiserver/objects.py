@@ -31,6 +31,7 @@ from hearth.apiserver.codec import (
 from hearth.apiserver.core.deletion import begin_deletion, is_finished
 from hearth.apiserver.core.lifecycle import Writer, parse_checked, prepare_create, prepare_update
 from hearth.apiserver.core.paths import ALL_TENANTS, Target
+from hearth.apiserver.showing import shown_entry, stored_kind, stored_name
 from hearth.kit.clock import Clock
 from hearth.store import Backend, Entry, KeyExists, Mismatch, Put, Remove, StoreUnavailable
 from hearth.store.core.keys import ROOT_PREFIX, object_key, parse_key, resource_prefix
@@ -73,7 +74,11 @@ class Objects:
 
     async def get(self, target: Target) -> Entry:
         """One object; raises ``NotFound``."""
-        entry = await self._backend.read(object_key(target.resource.kind, target.key))
+        name = stored_name(target.resource, target.name)
+        if name is None:
+            raise _not_found(target)
+        key = object_key(stored_kind(target.resource), target.key._replace(name=name))
+        entry = shown_entry(target.resource, await self._backend.read(key))
         if entry is None:
             raise _not_found(target)
         return entry
@@ -83,12 +88,15 @@ class Objects:
     ) -> tuple[list[tuple[str, Entry]], int]:
         """The selected objects with their store keys, and the revision they belong to."""
         entries, revision = await self._entries(target)
+        if target.resource.shown is not None:
+            shown = ((key, shown_entry(target.resource, entry)) for key, entry in entries)
+            entries = [(key, entry) for key, entry in shown if entry is not None]
         if labels or fields:
             entries = [e for e in entries if selected(target.resource, e[1], labels, fields)]
         return entries, revision
 
     async def _entries(self, target: Target) -> tuple[list[tuple[str, Entry]], int]:
-        kind = target.resource.kind
+        kind = stored_kind(target.resource)
         if target.tenant != ALL_TENANTS:
             prefix = resource_prefix(kind, target.tenant, target.namespace)
             return await self._backend.scan(prefix)

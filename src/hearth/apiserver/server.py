@@ -94,6 +94,9 @@ class ApiServer:
         target = asked.target
         if verb is None or (target.tenant == ALL_TENANTS and verb not in ("list", "watch")):
             raise MethodNotAllowed(f"{asked.request.method} is not supported on this path")
+        if target.resource.shown is not None and verb not in ("get", "list", "watch"):
+            kind, shown = target.resource.kind, target.resource.shown.of
+            raise MethodNotAllowed(f"{kind} are what {shown} mean: {verb} those instead")
         act: Act | None = self._acts[verb]
         if target.subresource and target.subresource not in target.resource.subresources:
             special = (verb, target.subresource)

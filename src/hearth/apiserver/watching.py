@@ -16,6 +16,7 @@ from hearth.api.tables import make_table
 from hearth.apiserver.codec import decode
 from hearth.apiserver.core.paths import ALL_TENANTS, Target
 from hearth.apiserver.objects import Objects, rendered, selected
+from hearth.apiserver.showing import shown_event, stored_kind
 from hearth.kit.clock import Clock
 from hearth.store import Compacted, Entry, Event
 from hearth.store.core.keys import ROOT_PREFIX, parse_key, resource_prefix
@@ -70,7 +71,7 @@ class Watching:
     async def _follow(
         self, sender: _Sender, target: Target, after: int, deadline: float
     ) -> AsyncIterator[bytes]:
-        kind = target.resource.kind
+        kind = stored_kind(target.resource)
         prefix = ROOT_PREFIX if target.tenant == ALL_TENANTS else ""
         prefix = prefix or resource_prefix(kind, target.tenant, target.namespace)
         loop = asyncio.get_running_loop()
@@ -97,7 +98,8 @@ class _Sender:
     def __init__(self, target: Target, options: WatchOptions) -> None:
         self._target = target
         self.options = options
-        self._wanted = (target.resource.kind.group, target.resource.kind.plural)
+        kind = stored_kind(target.resource)
+        self._wanted = (kind.group, kind.plural)
 
     def selects(self, entry: Entry | None) -> bool:
         """Whether the client asked for the object."""
@@ -111,8 +113,11 @@ class _Sender:
     def lines(self, events: list[Event], now: datetime) -> list[bytes]:
         """The watch events of store events: an object may also enter or leave the selection."""
         lines = []
-        for event in events:
-            if self._target.tenant == ALL_TENANTS and parse_key(event.key)[:2] != self._wanted:
+        for stored in events:
+            if self._target.tenant == ALL_TENANTS and parse_key(stored.key)[:2] != self._wanted:
+                continue
+            event = shown_event(self._target.resource, stored)
+            if event is None:
                 continue
             had, has = self.selects(event.old), self.selects(event.new)
             if has and event.new is not None:
