@@ -38,7 +38,8 @@ async def _measure(services: int) -> dict[str, object]:
     resources, port = Resources(), free_port("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder:
         paths = {name: f"{folder}/{name}" for name in ("xds", "activator", "admin")}
-        config = make_bootstrap(name="bench", host="127.0.0.1", port=port, **paths)
+        inside = ("127.0.0.1", free_port("127.0.0.1", 0))
+        config = make_bootstrap(name="bench", edge=("127.0.0.1", port), inside=inside, **paths)
         server = await serve_xds(resources, f"unix:{paths['xds']}", lambda report: None, 0.1)
         envoy = Envoy(config, Path(folder), 2, port)
         running = asyncio.create_task(envoy.run())
@@ -73,8 +74,8 @@ def _routing(number: int) -> Routing:
     name, namespace = f"s{number}", "default"
     backend = Backend(ObjectKey("root", namespace, f"{name}-00001"), False, 300, 8080)
     short = f"{name}.{namespace}"
-    domains = (f"{short}.localhost", f"{short}.svc.cluster.local", f"{short}.svc", short)
-    host = Host(name, domains, (Weight(backend, 100),))
+    inside = (f"{short}.svc.cluster.local", f"{short}.svc", short)
+    host = Host(name, f"{short}.localhost", inside, (Weight(backend, 100),))
     return Routing(ObjectKey("root", namespace, name), (host,))
 
 

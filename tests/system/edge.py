@@ -24,9 +24,15 @@ from hearth.api.activation import (
     StatReport,
 )
 from hearth.api.errors import NotFound
-from hearth.api.kinds import LEASE, POD, REVISION, ROUTE
+from hearth.api.kinds import DOMAIN_MAPPING, LEASE, POD, REVISION, ROUTE
 from hearth.api.meta import annotations_of, resource_version_of
-from hearth.api.names import PROGRAMMED_ANNOTATION, REVISION_LABEL, SYSTEM_NAMESPACE
+from hearth.api.names import (
+    PROGRAMMED_ANNOTATION,
+    PROGRAMMED_DOMAINS_ANNOTATION,
+    REVISION_LABEL,
+    SYSTEM_NAMESPACE,
+    TARGET_ANNOTATION,
+)
 from hearth.client import Client
 from hearth.gateway import Gateway, GatewaySettings
 from hearth.kit.clock import SystemClock
@@ -83,9 +89,7 @@ class Edge:
         client = Client(self.api)
         self.informers = Informers(client)
         settings = GatewaySettings(name="g", state=state, port=0)
-        self.gateway = Gateway(
-            client, self.informers, self.autoscaler, settings, "localhost", SystemClock()
-        )
+        self.gateway = Gateway(client, self.informers, self.autoscaler, settings, SystemClock())
         self.port = self.gateway.http_port
         self.session: aiohttp.ClientSession
 
@@ -97,12 +101,27 @@ class Edge:
         spec = {"timeoutSeconds": timeout_s, "containers": [{"image": "i", "ports": [port]}]}
         self.api.put(REVISION, {"metadata": {"name": name}, "spec": spec})
 
-    async def route(self, name: str, *traffic: dict[str, object]) -> None:
+    async def route(self, name: str, *traffic: dict[str, object], local: bool = False) -> None:
         """A Route with this traffic; returns once the gateway says that Envoy has it."""
         self.api.put(ROUTE, {"metadata": {"name": name}, "spec": {}})
-        wire = self.api.set_status(ROUTE, name, {"traffic": list(traffic)})
+        domain = "svc.cluster.local" if local else f"localhost:{self.port}"
+        for target in traffic:
+            if "tag" in target:
+                target["url"] = f"http://{target['tag']}-{name}.default.{domain}"
+        url = f"http://{name}.default.{domain}"
+        wire = self.api.set_status(ROUTE, name, {"url": url, "traffic": list(traffic)})
         wanted = int(resource_version_of(wire))
         await until(lambda: self.programmed >= wanted, 10, f"route {name} is programmed")
+
+    async def mapping(self, host: str, target: str, *, claimed: bool = True) -> None:
+        """A DomainMapping, as its controller leaves it; returns once Envoy has it."""
+        self.api.put(DOMAIN_MAPPING, {"metadata": {"name": host}, "spec": {}})
+        status = {
+            "conditions": [{"type": "DomainClaimed", "status": str(claimed)}],
+            "annotations": {TARGET_ANNOTATION: target},
+        }
+        wanted = int(resource_version_of(self.api.set_status(DOMAIN_MAPPING, host, status)))
+        await until(lambda: self.noted(PROGRAMMED_DOMAINS_ANNOTATION) >= wanted, 10, f"{host}")
 
     async def service(self, name: str, *, h2c: bool = False, timeout_s: int = 30) -> str:
         """A service of one revision, at zero; returns the revision."""
@@ -124,20 +143,24 @@ class Edge:
 
     @property
     def programmed(self) -> int:
+        """What the gateway's Lease says of Routes."""
+        return self.noted(PROGRAMMED_ANNOTATION)
+
+    def noted(self, annotation: str) -> int:
         """What the gateway's Lease says."""
         try:
             lease = self.api.get(LEASE, "gateway-g", SYSTEM_NAMESPACE)
         except NotFound:
             return -1
-        return int(annotations_of(lease)[PROGRAMMED_ANNOTATION])
+        return int(annotations_of(lease)[annotation])
 
     # Requests
 
     def request(self, name: str, path: str = "/", method: str = "GET", **more):
-        """A request to ``NAME.default.localhost``; ``host`` in ``more`` wins."""
+        """A request to ``NAME.default.localhost``; ``host`` and port ``at`` in ``more`` win."""
         host = more.pop("host", None) or f"{name}.default.localhost:{self.port}"
         headers = {"Host": host, **more.pop("headers", {})}
-        url = f"http://127.0.0.1:{self.port}{path}"
+        url = f"http://127.0.0.1:{more.pop('at', self.port)}{path}"
         return self.session.request(method, url, headers=headers, **more)
 
     async def get(self, name: str, path: str = "/", **more) -> tuple[int, str]:

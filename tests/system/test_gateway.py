@@ -51,10 +51,58 @@ COLD_AND_WARM = pytest.mark.parametrize("state", ["cold", "warm"])
 def test_a_service_is_reached_by_all_its_names_with_and_without_port(on_edge):
     async def story(edge, b1):
         await service_with(edge, "a", "warm", b1.address)
-        for domain in ("localhost", "svc.cluster.local", "svc"):
-            for port in ("", f":{edge.port}", ":80"):
-                assert await edge.get("a", host=f"a.default.{domain}{port}") == (200, "b1")
-        assert await edge.get("a", host="a.default") == (200, "b1")
+        inside = edge.gateway.inside_port
+        for port in ("", f":{edge.port}", ":80"):
+            assert await edge.get("a", host=f"a.default.localhost{port}") == (200, "b1")
+            for domain in (".localhost", ".svc.cluster.local", ".svc", ""):
+                host = f"a.default{domain}{port}"
+                assert await edge.get("a", host=host, at=inside) == (200, "b1")
+
+    on_edge(story)
+
+
+def test_what_is_for_inside_alone_is_not_there_from_outside(on_edge):
+    async def story(edge, b1):
+        await service_with(edge, "a", "warm", b1.address)
+        await edge.route("a", {"revisionName": "a-00001", "percent": 100}, local=True)
+        inside = edge.gateway.inside_port
+        for host in ("a.default.localhost", "a.default.svc.cluster.local", "a.default"):
+            assert (await edge.get("a", host=host))[0] == 404
+        assert (await edge.get("a", host="a.default.svc.cluster.local", at=inside))[0] == 200
+        assert (await edge.get("a", host="a.default.localhost", at=inside))[0] == 404
+
+    on_edge(story)
+
+
+def test_a_domain_mapping_leads_to_its_route_and_follows_it(on_edge):
+    async def story(edge, b1):
+        await service_with(edge, "a", "warm", b1.address)
+        await edge.mapping("shop.example.com", "a")
+        for at in (edge.port, edge.gateway.inside_port):
+            assert await edge.get("a", host="shop.example.com", at=at) == (200, "b1")
+        async with backend("b2") as b2:
+            await service_with(edge, "b", "warm", b2.address)
+            await edge.mapping("shop.example.com", "b")
+            assert await edge.get("a", host="shop.example.com") == (200, "b2")
+            await edge.mapping("shop.example.com", "b", claimed=False)
+            assert (await edge.get("a", host="shop.example.com"))[0] == 404
+
+    on_edge(story)
+
+
+def test_a_host_that_two_routes_want_is_the_first_ones_until_it_goes(on_edge):
+    async def story(edge, b1):
+        await service_with(edge, "a", "warm", b1.address)
+        async with backend("b2") as b2:
+            await service_with(edge, "b", "warm", b2.address)
+            await edge.mapping("a.default.localhost", "b")
+            assert await edge.get("a") == (200, "b1")
+            edge.api.remove(ROUTE, "a")
+            for _ in range(200):
+                if (found := await edge.get("a")) == (200, "b2"):
+                    break
+                await asyncio.sleep(0.02)
+            assert found == (200, "b2")
 
     on_edge(story)
 
@@ -513,7 +561,10 @@ def test_a_request_let_go_from_the_hold_is_in_flight_until_it_ends(on_edge):
 def test_a_route_is_programmed_only_when_all_its_revisions_are_known(on_edge):
     async def story(edge, b1):
         edge.api.put(ROUTE, {"metadata": {"name": "r"}, "spec": {}})
-        traffic = {"traffic": [{"revisionName": "r-00001", "percent": 100}]}
+        traffic = {
+            "url": "http://r.default.localhost",
+            "traffic": [{"revisionName": "r-00001", "percent": 100}],
+        }
         wanted = int(resource_version_of(edge.api.set_status(ROUTE, "r", traffic)))
         await asyncio.sleep(0.2)
         assert edge.programmed < wanted

@@ -42,7 +42,7 @@ class Alone:
     async def program(self, *ports: int) -> None:
         """The service, with these instances."""
         cluster = Backend(KEY, http2=False, timeout_s=60, port=8080)
-        host = Host("a", ("a.default.localhost",), (Weight(cluster, 100),))
+        host = Host("a", "a.default.localhost", (), (Weight(cluster, 100),))
         routing = Routing(ObjectKey("root", "default", "a"), (host,))
         endpoints = Endpoints(
             cluster.cluster, http2=False, addresses=tuple(("127.0.0.1", p) for p in ports)
@@ -84,7 +84,8 @@ def alone(tmp_path):
         async def whole():
             port = free_port("127.0.0.1", 0)
             paths = {name: str(tmp_path / name) for name in ("xds", "activator", "admin")}
-            config = make_bootstrap(name="g", host="127.0.0.1", port=port, **paths)
+            inside = ("127.0.0.1", free_port("127.0.0.1", 0))
+            config = make_bootstrap(name="g", edge=("127.0.0.1", port), inside=inside, **paths)
             world = Alone(tmp_path, port)
             xds = await serve_xds(
                 world.resources, f"unix:{paths['xds']}", lambda report: None, interval_s=1.0

@@ -42,12 +42,19 @@ class Kind:
 
 
 SERVING = "serving.knative.dev"
+NETWORKING = "networking.internal.knative.dev"
 HEARTH = "hearth.dev"
 
 SERVICE = Kind(SERVING, "v1", "Service", "services")
 CONFIGURATION = Kind(SERVING, "v1", "Configuration", "configurations")
 REVISION = Kind(SERVING, "v1", "Revision", "revisions")
 ROUTE = Kind(SERVING, "v1", "Route", "routes")
+DOMAIN_MAPPING = Kind(SERVING, "v1beta1", "DomainMapping", "domainmappings")
+
+CLUSTER_DOMAIN_CLAIM = Kind(
+    NETWORKING, "v1alpha1", "ClusterDomainClaim", "clusterdomainclaims", namespaced=False
+)
+CERTIFICATE = Kind(NETWORKING, "v1alpha1", "Certificate", "certificates")
 
 POD_POOL = Kind(HEARTH, "v1alpha1", "PodPool", "podpools")
 POOLED_REPLICA_SET = Kind(HEARTH, "v1alpha1", "PooledReplicaSet", "pooledreplicasets")
@@ -73,7 +80,8 @@ EVENT = Kind("events.k8s.io", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 
 ALL: tuple[Kind, ...] = (
-    SERVICE, CONFIGURATION, REVISION, ROUTE, POD_POOL, POOLED_REPLICA_SET,
+    SERVICE, CONFIGURATION, REVISION, ROUTE, DOMAIN_MAPPING, CLUSTER_DOMAIN_CLAIM, CERTIFICATE,
+    POD_POOL, POOLED_REPLICA_SET,
     POD_AUTOSCALER, SERVERLESS_SERVICE, DEPLOYMENT, ENDPOINT_SLICE,
     POD, NAMESPACE, NODE, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, CORE_EVENT, EVENT, LEASE,
 )  # fmt: skip

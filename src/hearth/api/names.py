@@ -16,7 +16,18 @@ ROUTING_STATE_MODIFIED_ANNOTATION = "serving.knative.dev/routingStateModified"
 ROUTES_ANNOTATION = "serving.knative.dev/routes"
 CREATOR_ANNOTATION = "serving.knative.dev/creator"
 LAST_MODIFIER_ANNOTATION = "serving.knative.dev/lastModifier"
+DOMAIN_MAPPING_UID_LABEL = "serving.knative.dev/domainMappingUID"
 VISIBILITY_LABEL = "networking.knative.dev/visibility"
+CLUSTER_LOCAL = "cluster-local"  #: value of the visibility label
+HTTP_PROTOCOL_ANNOTATIONS = (
+    "networking.knative.dev/httpOption",
+    "networking.knative.dev/http-protocol",
+)
+DISABLE_TLS_ANNOTATIONS = (
+    "networking.knative.dev/disableAutoTLS",
+    "networking.knative.dev/disable-auto-tls",
+    "networking.knative.dev/disable-external-domain-tls",
+)
 APP_LABEL = "app"
 
 #: Prefix of Knative's autoscaling annotations (min-scale, max-scale, initial-scale, target, …).
@@ -28,6 +39,15 @@ PODPOOL_LABEL = "hearth.dev/podpool"  #: on warm pods: the PodPool they belong t
 GATEWAY_LABEL = "hearth.dev/gateway"  #: on a gateway's Lease: the ServiceGroup it serves
 #: On a gateway's Lease: the highest resourceVersion of Routes and Revisions it has programmed.
 PROGRAMMED_ANNOTATION = "hearth.dev/programmed"
+#: The same for DomainMappings, and for Certificates.
+PROGRAMMED_DOMAINS_ANNOTATION = "hearth.dev/programmed-domains"
+PROGRAMMED_CERTIFICATES_ANNOTATION = "hearth.dev/programmed-certificates"
+#: In the status of a DomainMapping: the Route that its host leads to.
+TARGET_ANNOTATION = "hearth.dev/target"
+#: In the status of a Route or DomainMapping: ``redirected`` if plain HTTP is sent to HTTPS.
+HTTP_PROTOCOL_ANNOTATION = "hearth.dev/http-protocol"
+#: In the status of a Route: ``TAG=NAME,…``, by what names its tags are reached from inside.
+TAG_HOSTS_ANNOTATION = "hearth.dev/tag-hosts"
 CODE_ANNOTATION = "hearth.dev/code"  #: URL of the package
 CODE_DIGEST_ANNOTATION = "hearth.dev/code-digest"  #: ``sha256:<hex>`` of the package
 LAYER_ANNOTATION = "hearth.dev/layer"  #: URL of the dependencies' layer
@@ -39,6 +59,7 @@ CLAIMED_AT_ANNOTATION = "hearth.dev/claimed-at"
 APP_PORT_ANNOTATION = "hearth.dev/app-port"
 CONTROL_PORT_ANNOTATION = "hearth.dev/control-port"
 
+CLUSTER_DOMAIN = "svc.cluster.local"  #: suffix of what is reached from inside alone
 SYSTEM_NAMESPACE = "hearth-system"
 KNATIVE_NAMESPACE = "knative-serving"  #: Knative's config maps live here
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from hearth.api import core, hearth_v1alpha1, serving, shown
+from hearth.api import core, hearth_v1alpha1, networking, serving, shown
 from hearth.api.registry import Resource
 
 RESOURCES: tuple[Resource, ...] = (
     *core.RESOURCES,
     *serving.RESOURCES,
+    *networking.RESOURCES,
     *hearth_v1alpha1.RESOURCES,
     *shown.RESOURCES,
 )

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hearth.api.kinds import (
+    CLUSTER_DOMAIN_CLAIM,
+    CONFIG_MAP,
     CONFIGURATION,
+    DOMAIN_MAPPING,
     LEASE,
     POD,
     POOLED_REPLICA_SET,
@@ -22,12 +25,14 @@ from hearth.api.meta import (
     is_condition_true,
     key_of,
     labels_of,
+    name_of,
     spec_of,
     status_of,
 )
 from hearth.api.names import (
     CONFIGURATION_LABEL,
     GATEWAY_LABEL,
+    KNATIVE_NAMESPACE,
     REVISION_LABEL,
     ROUTES_ANNOTATION,
     SYSTEM_NAMESPACE,
@@ -37,6 +42,10 @@ from hearth.controllers.configuration import ConfigurationReconciler
 from hearth.controllers.configuration.reconciler import BY_CONFIGURATION
 from hearth.controllers.core.config import KnativeConfig
 from hearth.controllers.core.metadata import listed
+from hearth.controllers.domainmapping import DomainMappingReconciler
+from hearth.controllers.domainmapping.core.status import refers_to, waits
+from hearth.controllers.domainmapping.reconciler import BY_HOST, hosts_of
+from hearth.controllers.naming import Naming
 from hearth.controllers.revision import RevisionReconciler
 from hearth.controllers.revision.reconciler import BY_REVISION
 from hearth.controllers.route import RouteReconciler
@@ -52,6 +61,7 @@ from hearth.runtime import Change, Informer, Informers, Reconciler, WorkQueue, r
 _BY_TARGET = "target"
 _BY_WAITING = "waiting"
 _WAITING = "yes"
+_BY_NAME = "name"
 
 _WORKERS = 4  #: objects of a kind that are reconciled at the same time
 
@@ -68,6 +78,9 @@ class _Caches:
     replica_sets: Informer
     pods: Informer
     gateways: Informer
+    mappings: Informer
+    claims: Informer
+    config_maps: Informer
 
     @classmethod
     def of(cls, informers: Informers, tenant: str) -> _Caches:
@@ -81,6 +94,9 @@ class _Caches:
             replica_sets=informers.of(POOLED_REPLICA_SET),
             pods=informers.of(POD, label_selector=REVISION_LABEL),
             gateways=informers.of(LEASE, namespace=SYSTEM_NAMESPACE, label_selector=GATEWAY_LABEL),
+            mappings=informers.of(DOMAIN_MAPPING),
+            claims=informers.of(CLUSTER_DOMAIN_CLAIM, label_selector=""),
+            config_maps=informers.of(CONFIG_MAP, namespace=KNATIVE_NAMESPACE, label_selector=""),
         )
         caches.configurations.add_index(BY_ROUTE, caches.marked_routes)
         caches.revisions.add_index(BY_ROUTE, caches.marked_routes)
@@ -90,6 +106,12 @@ class _Caches:
         caches.pods.add_index(BY_REVISION, lambda wire: caches.labelled(wire, REVISION_LABEL))
         caches.routes.add_index(_BY_TARGET, caches.targets)
         caches.routes.add_index(_BY_WAITING, _waiting)
+        caches.routes.add_index(BY_HOST, hosts_of)
+        caches.mappings.add_index(
+            _BY_TARGET, lambda wire: [str(caches.sibling(wire, refers_to(wire)))]
+        )
+        caches.mappings.add_index(_BY_NAME, lambda wire: [name_of(wire)])
+        caches.mappings.add_index(_BY_WAITING, lambda wire: [_WAITING] if waits(wire) else [])
         return caches
 
     def sibling(self, wire: Wire, name: str) -> ObjectKey:
@@ -120,6 +142,7 @@ def controllers(
     *,
     domain: str,
     port: int,
+    https_port: int = 443,
     events: Events,
     clock: Clock | None = None,
     config: KnativeConfig | None = None,
@@ -131,12 +154,14 @@ def controllers(
         informers: caches of the shard.
         domain: suffix of every app's host name, e.g. ``localhost``.
         port: the gateway's, shown in URLs unless it is 80.
+        https_port: likewise, unless it is 443.
         events: where to note what was done.
         clock: wall time for conditions, deadlines and Leases.
         config: what Knative's config maps say.
     """
     caches = _Caches.of(informers, client.tenant)
     clock = clock or SystemClock()
+    naming = Naming(Domain(domain, port, https_port), caches.config_maps)
     configurations, routes = Newest(client, caches.configurations), Newest(client, caches.routes)
     revisions, replica_sets = Newest(client, caches.revisions), Newest(client, caches.replica_sets)
     service = ServiceReconciler(
@@ -149,13 +174,18 @@ def controllers(
     )
     route = RouteReconciler(
         client, caches.services, routes, caches.configurations, caches.revisions,
-        caches.gateways, Domain(domain, port), clock,
+        caches.gateways, naming, clock,
+    )  # fmt: skip
+    mapping = DomainMappingReconciler(
+        client, Newest(client, caches.mappings), caches.claims, caches.services, caches.routes,
+        caches.gateways, naming, clock, events,
     )  # fmt: skip
     return [
         _part("service", service, _service_queue(caches), caches),
         _part("configuration", configuration, _configuration_queue(caches), caches),
         _part("revision", revision, _revision_queue(caches), caches),
-        _part("route", route, _route_queue(caches), caches),
+        _part("route", route, _route_queue(caches, naming), caches),
+        _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
     ]
 
 
@@ -171,7 +201,8 @@ def _part(name: str, reconciler: Reconciler, queue: WorkQueue, caches: _Caches) 
 def _all(caches: _Caches) -> Iterable[Informer]:
     return (
         caches.services, caches.configurations, caches.routes, caches.revisions,
-        caches.replica_sets, caches.pods, caches.gateways,
+        caches.replica_sets, caches.pods, caches.gateways, caches.mappings, caches.claims,
+        caches.config_maps,
     )  # fmt: skip
 
 
@@ -207,8 +238,12 @@ def _revision_queue(caches: _Caches) -> WorkQueue:
     return queue
 
 
-def _route_queue(caches: _Caches) -> WorkQueue:
+def _route_queue(caches: _Caches, naming: Naming) -> WorkQueue:
     queue = WorkQueue()
+
+    def all_routes() -> None:
+        for route in caches.routes.list():
+            queue.add(key_of(route, caches.tenant))
 
     def add_routes(index: str, value: str) -> None:
         for route in caches.routes.by_index(index, value):
@@ -230,6 +265,37 @@ def _route_queue(caches: _Caches) -> WorkQueue:
     caches.configurations.on_change(on_configuration)
     caches.revisions.on_change(on_revision)
     caches.gateways.on_change(lambda _: add_routes(_BY_WAITING, _WAITING))
+    naming.on_change(all_routes)
+    return queue
+
+
+def _mapping_queue(caches: _Caches, naming: Naming) -> WorkQueue:
+    queue = WorkQueue()
+
+    def add(mappings: Iterable[Wire]) -> None:
+        for mapping in mappings:
+            queue.add(key_of(mapping, caches.tenant))
+
+    def on_claim(change: Change) -> None:
+        add(caches.mappings.by_index(_BY_NAME, change.key.name))
+        if namespace := spec_of(change.object).get("namespace"):  # its mapping may be gone
+            queue.add(change.key._replace(namespace=namespace))
+
+    def on_route(change: Change) -> None:
+        add(caches.mappings.by_index(_BY_TARGET, str(change.key)))
+        for host in {host for wire in (change.old, change.new) if wire for host in hosts_of(wire)}:
+            add(caches.mappings.by_index(_BY_NAME, host))
+
+    def on_service(change: Change) -> None:
+        add(caches.mappings.by_index(_BY_TARGET, str(change.key)))
+
+    caches.mappings.on_change(lambda change: queue.add(change.key))
+    caches.claims.on_change(on_claim)
+    caches.routes.on_change(on_route)
+    caches.services.on_change(on_service)
+    waiting = caches.mappings.by_index
+    caches.gateways.on_change(lambda _: add(waiting(_BY_WAITING, _WAITING)))
+    naming.on_change(lambda: add(caches.mappings.list()))
     return queue
 
 

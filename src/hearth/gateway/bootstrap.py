@@ -19,6 +19,7 @@ from hearth.gateway.translate import (
 )
 
 Config = dict[str, Any]
+Address = tuple[str, int]
 
 #: Statuses with which a held request may be answered instead of being sent on.
 REPLY_STATUSES = (404, 429, 500, 502, 503, 504)
@@ -29,9 +30,18 @@ _HOLD_TIMEOUT = "3600s"  #: the activator itself ends a hold earlier
 
 
 def make_bootstrap(
-    *, name: str, host: str, port: int, xds: str, activator: str, admin: str
+    *, name: str, edge: Address, inside: Address, xds: str, activator: str, admin: str
 ) -> Config:
-    """The bootstrap; the last three are paths of unix sockets."""
+    """The bootstrap.
+
+    Args:
+        name: the gateway's.
+        edge: where requests from outside arrive.
+        inside: where requests from inside arrive, which may be for cluster-local hosts.
+        xds: path of a unix socket, as are the last two.
+        activator: likewise.
+        admin: likewise.
+    """
     return {
         "node": {"id": name, "cluster": "hearth"},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
@@ -48,7 +58,8 @@ def make_bootstrap(
                 _hold_cluster("hold-h2", http2=True),
             ],
             "listeners": [
-                _edge(host, port),
+                _edge("edge", edge, fragments=1),
+                _edge("inside", inside, fragments=2),
                 _cold("cold", "hold"),
                 _cold("cold-h2", "hold-h2"),
             ],
@@ -76,7 +87,7 @@ def make_bootstrap(
 #: What is not asked for is not kept: 38 instead of 60 MB per 1,000 clusters (measured).
 _KEPT_STATS = [
     {"prefix": prefix}
-    for prefix in ("cluster_manager.", "http.edge.", "listener_manager.", "server.")
+    for prefix in ("cluster_manager.", "http.edge.", "http.inside.", "listener_manager.", "server.")
 ]
 
 
@@ -138,7 +149,8 @@ _ROUTER = {
 }
 
 
-def _edge(host: str, port: int) -> Config:
+def _edge(name: str, address: Address, *, fragments: int) -> Config:
+    """A listener for requests; see ``make_scopes`` for what the number of key fragments does."""
     by_host = {
         "header_value_extractor": {"name": ":authority", "element_separator": ":", "index": 0}
     }
@@ -148,22 +160,22 @@ def _edge(host: str, port: int) -> Config:
         "body_format_override": {"text_format_source": {"inline_string": said}},
     }
     manager = _manager(
-        "edge",
+        name,
         http_filters=[_ROUTER],
         use_remote_address=True,
         normalize_path=False,
         request_headers_timeout="60s",
         scoped_routes={
             "name": "hearth",
-            "scope_key_builder": {"fragments": [by_host]},
+            "scope_key_builder": {"fragments": [by_host] * fragments},
             "rds_config_source": ADS,
             "scoped_rds": {"scoped_rds_config_source": ADS},
         },
         local_reply_config={"mappers": [not_found, _too_slow()]},
     )
     return {
-        "name": "edge",
-        "address": {"socket_address": {"address": host, "port_value": port}},
+        "name": name,
+        "address": {"socket_address": {"address": address[0], "port_value": address[1]}},
         "filter_chains": [{"filters": [manager]}],
     }
 

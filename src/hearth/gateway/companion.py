@@ -14,7 +14,7 @@ from typing import Any
 from hearth.api.activation import Autoscaler, StatReport
 from hearth.api.errors import AlreadyExists, ApiError, NotFound
 from hearth.api.kinds import LEASE
-from hearth.api.names import GATEWAY_LABEL, PROGRAMMED_ANNOTATION, SYSTEM_NAMESPACE
+from hearth.api.names import GATEWAY_LABEL, SYSTEM_NAMESPACE
 from hearth.client import Client
 from hearth.gateway.activator import Activator
 from hearth.gateway.bootstrap import make_bootstrap
@@ -46,7 +46,6 @@ class Gateway:
         informers: Informers,
         autoscaler: Autoscaler,
         settings: GatewaySettings,
-        domain: str,
         clock: Clock,
     ) -> None:
         """Prepare; the port is chosen here, and refused here when it is in use.
@@ -60,8 +59,9 @@ class Gateway:
         self._settings = settings
         self._clock = clock
         self.http_port = free_port(settings.host, settings.port)
+        self.inside_port = free_port(settings.inside_host, settings.inside_port)
         self._resources = Resources()
-        self._programming = Programming(informers, self._resources, domain)
+        self._programming = Programming(informers, self._resources)
         self._activator = Activator(
             autoscaler, self._programming.instance_of, self._programming.timeout_of, settings
         )
@@ -87,8 +87,8 @@ class Gateway:
         activator = await self._activator.serve(sockets / "activator")
         config = make_bootstrap(
             name=settings.name,
-            host=settings.host,
-            port=self.http_port,
+            edge=(settings.host, self.http_port),
+            inside=(settings.inside_host, self.inside_port),
             xds=f"{sockets}/xds",
             activator=f"{sockets}/activator",
             admin=f"{sockets}/admin",
@@ -132,19 +132,19 @@ class Gateway:
 
     async def _keep_lease(self) -> None:
         """Renew the Lease, and note in it what Envoy has been told, as soon as it has."""
-        noted = -1
+        noted: dict[str, int] = {}
         while True:
             programmed = self._programming.programmed
-            version = self._programming.programmed_version
+            versions = dict(self._programming.versions)
             try:
-                await self._write_lease(version)
-                noted = version
+                await self._write_lease(versions)
+                noted = versions
             except (ApiError, ConnectionError) as error:
                 log.warning("lease not renewed", extra={"f": {"because": str(error)}})
                 await asyncio.sleep(1)
             await self._until_news(programmed, noted)
 
-    async def _until_news(self, programmed: asyncio.Event, noted: int) -> None:
+    async def _until_news(self, programmed: asyncio.Event, noted: dict[str, int]) -> None:
         deadline = asyncio.get_running_loop().time() + HEARTBEAT_S
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             try:
@@ -154,15 +154,14 @@ class Gateway:
                 return
             await asyncio.sleep(_SETTLE_S)
             programmed = self._programming.programmed
-            changed = self._programming.programmed_version != noted
-            if changed and self._programming.route_waits():
+            if self._programming.versions != noted and self._programming.is_waited_for():
                 return
 
-    async def _write_lease(self, version: int) -> None:
+    async def _write_lease(self, versions: dict[str, int]) -> None:
         name = f"gateway-{self._settings.name}"
         meta = {
             "labels": {GATEWAY_LABEL: self._settings.group},
-            "annotations": {PROGRAMMED_ANNOTATION: str(version)},
+            "annotations": {name: str(version) for name, version in versions.items()},
         }
         spec = {
             "holderIdentity": self._settings.name,

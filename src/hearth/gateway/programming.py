@@ -12,16 +12,23 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from hearth.api.kinds import POD, REVISION, ROUTE
-from hearth.api.meta import ObjectKey, Wire, is_deleting, labels_of, namespace_of
-from hearth.api.names import REVISION_LABEL
+from hearth.api.kinds import DOMAIN_MAPPING, POD, REVISION, ROUTE
+from hearth.api.meta import ObjectKey, Wire, is_deleting, labels_of, metadata, namespace_of
+from hearth.api.names import (
+    PROGRAMMED_ANNOTATION,
+    PROGRAMMED_DOMAINS_ANNOTATION,
+    REVISION_LABEL,
+)
 from hearth.api.pods import app_address, is_routable
+from hearth.gateway.core.owners import Owners
 from hearth.gateway.core.routing import (
     Backend,
     Endpoints,
+    Mapped,
     Routing,
     make_backend,
     make_endpoints,
+    make_mapped,
     make_routing,
 )
 from hearth.gateway.translate import (
@@ -38,26 +45,31 @@ log = logging.getLogger(__name__)
 _ACK_TIMEOUT_S = 5.0  #: for an Envoy that refuses something: the others' routes go on
 _BATCH_S = 0.002  #: changes that come within this go out together
 _BY_REVISION = "revision"
+_BY_TARGET = "target"
 
 
 class Programming:
     """Turns changes into resources. Belongs to one event loop."""
 
-    def __init__(self, informers: Informers, resources: Resources, domain: str) -> None:
+    def __init__(self, informers: Informers, resources: Resources) -> None:
         self._resources = resources
-        self._domain = domain
         self._routes = informers.of(ROUTE, label_selector="")
         self._revisions = informers.of(REVISION, label_selector="")
         self._pods = informers.of(POD, label_selector=REVISION_LABEL)
         self._pods.add_index(_BY_REVISION, _revision_of)
+        self._mappings = informers.of(DOMAIN_MAPPING, label_selector="")
+        self._mappings.add_index(_BY_TARGET, _target_of)
         self._routing: dict[ObjectKey, Routing] = {}
+        self._owners = Owners()
         self._incomplete: dict[ObjectKey, int] = {}  #: resourceVersions of routes that must wait
         self._users: Counter[Backend] = Counter()  #: how many routes need a cluster
         self._sent: dict[str, Endpoints] = {}
         self._dirty: set[ObjectKey] = set()
+        self._again: set[ObjectKey] = set()  #: to be sent though they have not changed
         self._changed = asyncio.Event()
         self.programmed = asyncio.Event()  #: set, and replaced, when a batch is done
-        self.programmed_version = 0  #: Envoy has all Routes up to this resourceVersion
+        #: by annotation of the Lease: Envoy has all of a kind up to this resourceVersion
+        self.versions = {PROGRAMMED_ANNOTATION: 0, PROGRAMMED_DOMAINS_ANNOTATION: 0}
         #: told of every routable pod that is seen: its revision and its address
         self.on_instance: Callable[[ObjectKey, str], None] = lambda key, address: None
 
@@ -65,6 +77,7 @@ class Programming:
         """Begin with what is there, and take every change from now on."""
         self._revisions.on_change(self._revision_changed)
         self._routes.on_change(self._route_changed)
+        self._mappings.on_change(self._mapping_changed)
         self._pods.on_change(self._pod_changed)
 
     def instance_of(self, key: ObjectKey) -> str | None:
@@ -81,9 +94,10 @@ class Programming:
         backend = self._backend(key)
         return float(backend.timeout_s) if backend else 60.0
 
-    def route_waits(self) -> bool:
-        """Whether some Route waits to hear that it is programmed."""
-        return any(_ingress_ready(route) != "True" for route in self._routes.list())
+    def is_waited_for(self) -> bool:
+        """Whether some Route or DomainMapping waits to hear that it is programmed."""
+        kinds = (self._routes, self._mappings)
+        return any(_ingress_ready(wire) != "True" for kind in kinds for wire in kind.list())
 
     async def run(self) -> None:
         """Send batches until cancelled."""
@@ -91,18 +105,27 @@ class Programming:
             await self._changed.wait()
             await asyncio.sleep(_BATCH_S)
             self._changed.clear()
-            version = int(self._routes.resource_version or 0)
+            routes = int(self._routes.resource_version or 0)
+            mappings = int(self._mappings.resource_version or 0)
             dirty, self._dirty = self._dirty, set()
             await self._program(dirty)
             waiting = min(self._incomplete.values(), default=0)
-            self.programmed_version = min(version, waiting - 1) if waiting else version
+            self.versions = {
+                PROGRAMMED_ANNOTATION: min(routes, waiting - 1) if waiting else routes,
+                PROGRAMMED_DOMAINS_ANNOTATION: mappings,
+            }
             programmed, self.programmed = self.programmed, asyncio.Event()
             programmed.set()
 
     async def _program(self, dirty: set[ObjectKey]) -> None:
         was = {key: self._routing.get(key) for key in dirty}
         now = {key: self._make(key) for key in dirty}
-        changed = {key for key in dirty if was[key] != now[key]}
+        changed = [
+            key
+            for key in sorted(dirty, key=self._age)
+            if was[key] != now[key] or key in self._again
+        ]
+        self._again -= dirty
         needed = {b for key in changed if (r := now[key]) for b in r.backends}
         self._add_clusters(needed)
         await self._acknowledged(CLUSTER, {b.cluster for b in needed})
@@ -114,17 +137,27 @@ class Programming:
         await self._acknowledged(ROUTES, {r.name for key in changed if (r := now[key])})
         self._drop_clusters()
 
+    def _age(self, key: ObjectKey) -> tuple[str, ObjectKey]:
+        """Of two Routes with the same host the older one has it."""
+        route = self._routes.get(key)
+        return str(metadata(route or {}).get("creationTimestamp") or ""), key
+
     def _make(self, key: ObjectKey) -> Routing | None:
         route = self._routes.get(key)
         self._incomplete.pop(key, None)
         if route is None or is_deleting(route):
             return None
-        routing = make_routing(route, key.tenant, self._revisions.get, self._domain)
+        routing = make_routing(route, key.tenant, self._revisions.get, self._mapped(key))
         if routing is None:
             if (route.get("status") or {}).get("traffic"):
                 self._incomplete[key] = int(route["metadata"]["resourceVersion"])
             return self._routing.get(key)  # keep what works until the rest is known
         return routing
+
+    def _mapped(self, key: ObjectKey) -> list[Mapped]:
+        mappings = self._mappings.by_index(_BY_TARGET, f"{key.namespace}/{key.name}")
+        found = [make_mapped(one, key.tenant) for one in mappings if not is_deleting(one)]
+        return sorted((one for one in found if one), key=lambda one: one.host)
 
     def _add_clusters(self, backends: set[Backend]) -> None:
         have = self._resources.names(CLUSTER)
@@ -138,20 +171,24 @@ class Programming:
         """Send or withdraw one Route; returns the scopes that Envoy must acknowledge."""
         self._users.subtract(was.backends if was else ())
         self._users.update(now.backends if now else ())
-        old_scopes = set(make_scopes(was)) if was else set()
+        old_scopes = self._owners.names_of(key)
+        scopes = make_scopes(now) if now else {}
+        own = self._owners.take(key, scopes)
+        for waiting in self._owners.released():  # another Route has wanted the host
+            self._again.add(waiting)
+            self._dirty.add(waiting)
+            self._changed.set()
+        fresh = {name: scopes[name] for name in own if name not in old_scopes}
         if now is None:
             self._routing.pop(key, None)
-            self._resources.remove(SCOPES, old_scopes)
-            if was is not None:
-                self._resources.remove(ROUTES, [was.name])
-            return set()
-        self._routing[key] = now
-        scopes = make_scopes(now)
-        self._resources.put(ROUTES, {now.name: make_route_configuration(now)})
-        fresh = {name: scope for name, scope in scopes.items() if name not in old_scopes}
+        else:
+            self._routing[key] = now
+            self._resources.put(ROUTES, {now.name: make_route_configuration(now)})
         if fresh:
             self._resources.put(SCOPES, fresh)
-        self._resources.remove(SCOPES, old_scopes - set(scopes))
+        self._resources.remove(SCOPES, old_scopes - own)
+        if now is None and was is not None:
+            self._resources.remove(ROUTES, [was.name])
         return set(fresh)
 
     def _drop_clusters(self) -> None:
@@ -200,6 +237,12 @@ class Programming:
         self._dirty.add(change.key)
         self._changed.set()
 
+    def _mapping_changed(self, change: Change) -> None:
+        for wire in (change.old, change.new):
+            if wire is not None and (mapped := make_mapped(wire, change.key.tenant)):
+                self._dirty.add(mapped.target)
+        self._changed.set()
+
     def _revision_changed(self, change: Change) -> None:
         if change.old is not None and change.new is not None:
             return  # a revision's spec never changes
@@ -227,6 +270,11 @@ class Programming:
 def _revision_of(pod: Wire) -> list[str]:
     revision = labels_of(pod).get(REVISION_LABEL)
     return [f"{namespace_of(pod)}/{revision}"] if revision else []
+
+
+def _target_of(mapping: Wire) -> list[str]:
+    mapped = make_mapped(mapping, "")
+    return [f"{mapped.target.namespace}/{mapped.target.name}"] if mapped else []
 
 
 def _ingress_ready(route: Wire) -> str:

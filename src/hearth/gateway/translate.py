@@ -197,14 +197,25 @@ def _weighted(weight: Weight) -> dict[str, Any]:
 
 
 def make_scopes(routing: Routing) -> dict[str, ScopedRouteConfiguration]:
-    """The scopes of a Route, by host name: a request's host selects the Route's configuration."""
+    """The scopes of a Route: a request's host selects the Route's configuration.
+
+    The listeners build the key differently: from outside it is the host, from inside the host
+    twice. So one set of scopes serves both, and what is for inside alone is not found from outside.
+    """
     found = {}
     for host in routing.hosts:
+        if host.public:
+            found[host.public] = _scope(host.public, routing.name, host.public)
         for domain in host.domains:
-            wire = {
-                "name": domain,
-                "route_configuration_name": routing.name,
-                "key": {"fragments": [{"string_key": domain}]},
-            }
-            found[domain] = ParseDict(wire, ScopedRouteConfiguration())
+            name = f"inside/{domain}"
+            found[name] = _scope(name, routing.name, domain, domain)
     return found
+
+
+def _scope(name: str, route: str, *key: str) -> ScopedRouteConfiguration:
+    wire = {
+        "name": name,
+        "route_configuration_name": route,
+        "key": {"fragments": [{"string_key": part} for part in key]},
+    }
+    return ParseDict(wire, ScopedRouteConfiguration())

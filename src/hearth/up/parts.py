@@ -82,9 +82,11 @@ def make_gateway(
         state=Path(settings.state) / "gateway",
         host=settings.http_host,
         port=settings.http_port,
+        inside_host=settings.inside_host,
+        inside_port=settings.inside_port,
         workers=settings.envoy_workers or os.cpu_count() or 1,
     )
-    return Gateway(client, informers, autoscaler, own, settings.domain, SystemClock())
+    return Gateway(client, informers, autoscaler, own, SystemClock())
 
 
 def make_node(client: Client, informers: Informers, settings: Settings) -> tuple[NodeAgent, Part]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hearth.api.kinds import LEASE, POOLED_REPLICA_SET, REVISION, ROUTE, SERVICE
+from hearth.api.kinds import DOMAIN_MAPPING, LEASE, POOLED_REPLICA_SET, REVISION, ROUTE, SERVICE
 from hearth.api.meta import Wire, condition_of
 from hearth.client import Client
 from hearth.controllers import controllers
@@ -66,7 +66,10 @@ class World:
         meta = {
             "name": name,
             "labels": {"hearth.dev/gateway": "default"},
-            "annotations": {"hearth.dev/programmed": str(programmed)},
+            "annotations": {
+                "hearth.dev/programmed": str(programmed),
+                "hearth.dev/programmed-domains": str(programmed),
+            },
         }
         spec = {"renewTime": renewed, "leaseDurationSeconds": 30}
         self.api.put(LEASE, {"metadata": meta, "spec": spec}, "hearth-system")
@@ -91,7 +94,7 @@ class World:
         """The gateway has everything that is there now."""
         versions = [
             int(wire["metadata"]["resourceVersion"])
-            for kind in (ROUTE, REVISION)
+            for kind in (ROUTE, REVISION, DOMAIN_MAPPING)
             for wire in self.api.all(kind)
         ]
         now_s = asyncio.get_running_loop().time()

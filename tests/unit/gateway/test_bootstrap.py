@@ -21,7 +21,12 @@ from hearth.gateway.translate import OWN_HEADERS, RETRY_HEADER
 @pytest.fixture(scope="module")
 def bootstrap():
     wire = make_bootstrap(
-        name="g1", host="127.0.0.1", port=8080, xds="/run/xds", activator="/run/act", admin="/run/a"
+        name="g1",
+        edge=("127.0.0.1", 8080),
+        inside=("127.0.0.2", 8081),
+        xds="/run/xds",
+        activator="/run/act",
+        admin="/run/a",
     )
     return ParseDict(wire, Bootstrap())
 
@@ -37,9 +42,11 @@ def managers(bootstrap):
 
 
 def test_everything_but_the_edge_is_within_the_machine(bootstrap):
-    edge, *others = bootstrap.static_resources.listeners
+    edge, inside, *others = bootstrap.static_resources.listeners
     address = edge.address.socket_address
     assert (edge.name, address.address, address.port_value) == ("edge", "127.0.0.1", 8080)
+    address = inside.address.socket_address
+    assert (inside.name, address.address, address.port_value) == ("inside", "127.0.0.2", 8081)
     assert [(o.name, o.WhichOneof("listener_specifier")) for o in others] == [
         ("cold", "internal_listener"),
         ("cold-h2", "internal_listener"),

@@ -25,13 +25,16 @@ class World:
         self.api = FakeApi()
         self.resources = Resources()
         self.informers = Informers(Client(self.api))
-        self.programming = Programming(self.informers, self.resources, "localhost")
+        self.programming = Programming(self.informers, self.resources)
 
     def route(self, name):
         """A Route of one Revision; returns the resourceVersion that must be programmed."""
         self.api.put(REVISION, {"metadata": {"name": f"{name}-00001"}, "spec": {"containers": []}})
         self.api.put(ROUTE, {"metadata": {"name": name}, "spec": {}})
-        traffic = {"traffic": [{"revisionName": f"{name}-00001", "percent": 100}]}
+        traffic = {
+            "url": f"http://{name}.default.localhost",
+            "traffic": [{"revisionName": f"{name}-00001", "percent": 100}],
+        }
         return int(resource_version_of(self.api.set_status(ROUTE, name, traffic)))
 
     async def envoy(self, refuses=""):
@@ -84,7 +87,7 @@ def test_a_route_is_programmed_once_envoy_has_taken_it(run):
         tasks.append(group.create_task(world.envoy()))
         wanted = world.route("a")
         await passes(1)
-        assert world.programming.programmed_version >= wanted
+        assert world.programming.versions["hearth.dev/programmed"] >= wanted
 
     run(act)
 
@@ -93,10 +96,10 @@ def test_nothing_is_programmed_while_envoy_is_away(run):
     async def act(world, group, tasks):
         wanted = world.route("a")
         await passes(600)
-        assert world.programming.programmed_version < wanted
+        assert world.programming.versions["hearth.dev/programmed"] < wanted
         tasks.append(group.create_task(world.envoy()))
         await passes(1)
-        assert world.programming.programmed_version >= wanted
+        assert world.programming.versions["hearth.dev/programmed"] >= wanted
 
     run(act)
 
@@ -108,7 +111,7 @@ def test_what_envoy_refuses_is_logged_and_does_not_stop_other_routes(run, caplog
         await passes(1)
         wanted = world.route("b")
         await passes(30)
-        assert world.programming.programmed_version >= wanted
+        assert world.programming.versions["hearth.dev/programmed"] >= wanted
 
     run(act)
     assert "envoy rejected configuration" in [record.message for record in caplog.records]

@@ -62,7 +62,7 @@ def validate_service(wire: Wire, old: Wire | None) -> list[FieldError]:
     """A Service."""
     return [
         *validate_name(wire),
-        *_same_creator(wire, old),
+        *same_creator(wire, old),
         *_template(spec_of(wire).get("template"), name_of(wire), "spec.template"),
         *_traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=True),
         *_byo_name_unchanged(wire, old),
@@ -73,7 +73,7 @@ def validate_configuration(wire: Wire, old: Wire | None) -> list[FieldError]:
     """A Configuration."""
     return [
         *validate_name(wire),
-        *_same_creator(wire, old),
+        *same_creator(wire, old),
         *_template(spec_of(wire).get("template"), name_of(wire), "spec.template"),
         *_byo_name_unchanged(wire, old),
     ]
@@ -82,7 +82,7 @@ def validate_configuration(wire: Wire, old: Wire | None) -> list[FieldError]:
 def validate_route(wire: Wire, old: Wire | None) -> list[FieldError]:
     """A Route."""
     traffic = _traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=False)
-    return [*validate_name(wire), *_same_creator(wire, old), *traffic]
+    return [*validate_name(wire), *same_creator(wire, old), *traffic]
 
 
 def validate_revision(wire: Wire, old: Wire | None) -> list[FieldError]:
@@ -94,7 +94,7 @@ def validate_revision(wire: Wire, old: Wire | None) -> list[FieldError]:
     return faults
 
 
-def _same_creator(wire: Wire, old: Wire | None) -> Faults:
+def same_creator(wire: Wire, old: Wire | None) -> Faults:
     """Who created an object cannot be changed later."""
     name = "serving.knative.dev/creator"
     if old is not None and name in annotations_of(old):

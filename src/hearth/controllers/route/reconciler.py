@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hearth.api.errors import NotFound
@@ -44,7 +45,7 @@ class RouteReconciler:
     configurations: Informer  #: indexed :data:`BY_ROUTE`
     revisions: Informer  #: indexed :data:`BY_ROUTE`
     gateways: Informer  #: the gateways' Leases
-    domain: Domain
+    domain: Callable[[], Domain]  #: how hosts are named now
     clock: Clock
 
     async def reconcile(self, key: ObjectKey) -> Result:
@@ -58,7 +59,7 @@ class RouteReconciler:
         known = self._targets(key)
         now = self.clock.now()
         traffic = resolve_traffic(route, known)
-        seen = Seen(traffic, self.gateways.list(), self.domain, now, rfc3339(now))
+        seen = Seen(traffic, self.gateways.list(), self.domain(), now, rfc3339(now))
         outcome = route_status(route, seen)
         written = await self.routes.write_status(key, route, outcome.status)
         await self._mark(key, referenced(written, known), clear=may_clear(written))

@@ -1,16 +1,34 @@
 """Routes and revisions as hosts, weights and clusters: pure.
 
 A revision with traffic or a tag is one cluster, ``TENANT/NAMESPACE/REVISION``. A Route is one
-RouteConfiguration with a virtual host for its own names and one per tag. Scaling changes a
-cluster's endpoints alone.
+RouteConfiguration with a virtual host for its own names, one per tag and one per DomainMapping that
+leads to it. Scaling changes a cluster's endpoints alone.
+
+What hosts a Route has, and whether plain HTTP is redirected, is read from its status: how hosts are
+named is the controllers' matter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from hearth.api.meta import ObjectKey, Wire, name_of, namespace_of, spec_of, status_of
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    is_condition_true,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+)
+from hearth.api.names import (
+    CLUSTER_DOMAIN,
+    HTTP_PROTOCOL_ANNOTATION,
+    TAG_HOSTS_ANNOTATION,
+    TARGET_ANNOTATION,
+)
 from hearth.api.pods import app_address, container_port, is_routable, user_container
 
 DEFAULT_TIMEOUT_S = 300  #: Knative's
@@ -44,8 +62,15 @@ class Host:
     """Names under which requests arrive, and where they go."""
 
     name: str
-    domains: tuple[str, ...]
+    public: str  #: reached from outside and inside; empty if there is none
+    internal: tuple[str, ...]  #: reached from inside alone
     weights: tuple[Weight, ...]
+    redirected: bool = False  #: plain HTTP is sent to HTTPS
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """All its names."""
+        return (self.public, *self.internal) if self.public else self.internal
 
     @property
     def timeout_s(self) -> int:
@@ -80,6 +105,15 @@ class Endpoints:
     addresses: tuple[tuple[str, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A DomainMapping, as the gateway needs it."""
+
+    host: str
+    target: ObjectKey  #: the Route it leads to
+    redirected: bool
+
+
 #: Gives a Revision by its key, or None when it is not known (yet).
 FindRevision = Callable[[ObjectKey], Wire | None]
 
@@ -106,11 +140,13 @@ def make_backend(key: ObjectKey, revision: Wire) -> Backend:
     )
 
 
-def make_routing(route: Wire, tenant: str, find: FindRevision, domain: str) -> Routing | None:
+def make_routing(
+    route: Wire, tenant: str, find: FindRevision, mappings: Iterable[Mapped] = ()
+) -> Routing | None:
     """A Route's hosts; None while it has no traffic or a revision is not known yet."""
     namespace, name = namespace_of(route), name_of(route)
     own: list[Weight] = []
-    tagged: dict[str, Weight] = {}
+    tagged: dict[str, tuple[Weight, str]] = {}
     for target in status_of(route).get("traffic") or ():
         key = ObjectKey(tenant, namespace, str(target.get("revisionName")))
         revision = find(key)
@@ -120,19 +156,52 @@ def make_routing(route: Wire, tenant: str, find: FindRevision, domain: str) -> R
         if target.get("percent"):
             own.append(Weight(backend, int(target["percent"])))
         if target.get("tag"):
-            tagged[str(target["tag"])] = Weight(backend, 100)
-    hosts = [
-        Host(f"{tag}-{name}", _domains(f"{tag}-{name}", namespace, domain), (weight,))
-        for tag, weight in sorted(tagged.items())
-    ]
+            tagged[str(target["tag"])] = Weight(backend, 100), str(target.get("url") or "")
+    redirected, tag_names = is_redirected(route), _tag_names(route)
+    hosts = []
     if own:
-        hosts.insert(0, Host(name, _domains(name, namespace, domain), tuple(own)))
+        public, weights = _public(status_of(route).get("url")), tuple(own)
+        hosts.append(Host(name, public, _inside(name, namespace), weights, redirected))
+        hosts += [Host(one.host, one.host, (), weights, one.redirected) for one in mappings]
+    for tag, (weight, url) in sorted(tagged.items()):
+        short = tag_names.get(tag, f"{tag}-{name}")
+        inside = _inside(short, namespace)
+        hosts.append(Host(f"{tag}-{name}", _public(url), inside, (weight,), redirected))
     return Routing(ObjectKey(tenant, namespace, name), tuple(hosts)) if hosts else None
 
 
-def _domains(name: str, namespace: str, domain: str) -> tuple[str, ...]:
+def is_redirected(wire: Wire) -> bool:
+    """Whether plain HTTP to the hosts of a Route or DomainMapping is sent to HTTPS."""
+    return _status_annotations(wire).get(HTTP_PROTOCOL_ANNOTATION) == "redirected"
+
+
+def make_mapped(mapping: Wire, tenant: str) -> Mapped | None:
+    """A DomainMapping's host and the Route that it leads to; None while it has no right to it."""
+    target = _status_annotations(mapping).get(TARGET_ANNOTATION)
+    if not target or not is_condition_true(mapping, "DomainClaimed"):
+        return None
+    key = ObjectKey(tenant, namespace_of(mapping), target)
+    return Mapped(name_of(mapping), key, is_redirected(mapping))
+
+
+def _status_annotations(wire: Wire) -> Mapping[str, str]:
+    return status_of(wire).get("annotations") or {}
+
+
+def _tag_names(route: Wire) -> Mapping[str, str]:
+    said = _status_annotations(route).get(TAG_HOSTS_ANNOTATION, "")
+    return dict(one.split("=", 1) for one in said.split(",") if "=" in one)
+
+
+def _public(url: str | None) -> str:
+    """The host of a URL, unless it is reached from inside alone."""
+    host = urlsplit(url or "").hostname or ""
+    return "" if host.endswith(f".{CLUSTER_DOMAIN}") else host
+
+
+def _inside(name: str, namespace: str) -> tuple[str, ...]:
     short = f"{name}.{namespace}"
-    return (f"{short}.{domain}", f"{short}.svc.cluster.local", f"{short}.svc", short)
+    return (f"{short}.{CLUSTER_DOMAIN}", f"{short}.svc", short)
 
 
 def make_endpoints(backend: Backend, pods: Iterable[Wire]) -> Endpoints:

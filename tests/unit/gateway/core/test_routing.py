@@ -3,6 +3,7 @@ from hearth.gateway.core.routing import (
     cluster_name,
     make_backend,
     make_endpoints,
+    make_mapped,
     make_routing,
     parse_cluster_name,
 )
@@ -18,21 +19,24 @@ def revision(port=None, **spec):
 def route(*traffic):
     return {
         "metadata": {"name": "hello", "namespace": "default"},
-        "status": {"traffic": list(traffic)},
+        "status": {"url": "http://hello.default.localhost:8080", "traffic": list(traffic)},
     }
 
 
 def target(name, percent=None, tag=None):
-    return {"revisionName": name, "percent": percent, "tag": tag}
+    url = f"http://{tag}-hello.default.localhost:8080" if tag else None
+    return {"revisionName": name, "percent": percent, "tag": tag, "url": url}
 
 
-def routing(*traffic, known=("hello-00001", "hello-00002")):
+def routing(*traffic, known=("hello-00001", "hello-00002"), mappings=(), **status):
     def find(key):
         return revision(timeoutSeconds=100 if key.name.endswith("1") else 200) if (
             key.name in known
         ) else None  # fmt: skip
 
-    return make_routing(route(*traffic), "root", find, "localhost")
+    wire = route(*traffic)
+    wire["status"] |= status
+    return make_routing(wire, "root", find, mappings)
 
 
 def pod(ip, *, ready="True", deleting=False, revision_name="hello-00001"):
@@ -85,3 +89,49 @@ def test_only_pods_that_answer_are_endpoints():
     pods = [pod("10.0.0.2"), pod("10.0.0.1"), pod("10.0.0.3", ready="False"),
             pod("10.0.0.4", deleting=True)]  # fmt: skip
     assert make_endpoints(backend, pods).addresses == (("10.0.0.1", 8080), ("10.0.0.2", 8080))
+
+
+def test_what_is_cluster_local_has_no_name_outside():
+    local = "http://hello.default.svc.cluster.local"
+    found = routing(target("hello-00001", 100), url=local)
+    [host] = found.hosts
+    assert host.public == ""
+    assert host.domains == ("hello.default.svc.cluster.local", "hello.default.svc", "hello.default")
+
+
+def test_tags_are_named_inside_as_the_status_says():
+    annotations = {"hearth.dev/tag-hosts": "next=hello-next"}
+    found = routing(target("hello-00001", 100, tag="next"), annotations=annotations)
+    assert "hello-next.default.svc.cluster.local" in found.hosts[1].internal
+    assert found.hosts[1].public == "next-hello.default.localhost"
+
+
+def mapping(*, claimed="True", target="hello", **annotations):
+    conditions = [{"type": "DomainClaimed", "status": claimed}]
+    annotations |= {"hearth.dev/target": target}
+    status = {"conditions": conditions, "annotations": annotations}
+    meta = {"name": "shop.example.com", "namespace": "default"}
+    return {"metadata": meta, "status": status}
+
+
+def test_a_domain_mapping_is_a_host_that_gets_the_routes_own_traffic():
+    mapped = make_mapped(mapping(), "root")
+    assert mapped.target == ObjectKey("root", "default", "hello")
+    weights = (target("hello-00001", 80), target("hello-00002", 20), target("hello-00002", tag="t"))
+    own, shop, tagged = routing(*weights, mappings=[mapped]).hosts
+    assert (shop.public, shop.internal) == ("shop.example.com", ())
+    assert shop.weights == own.weights != tagged.weights
+
+
+def test_a_domain_mapping_without_its_claim_leads_nowhere():
+    assert make_mapped(mapping(claimed="False"), "root") is None
+    assert make_mapped(mapping(target=""), "root") is None
+
+
+def test_plain_http_is_redirected_as_the_status_says():
+    annotations = {"hearth.dev/http-protocol": "redirected"}
+    mapped = make_mapped(mapping(), "root")
+    own, shop = routing(
+        target("hello-00001", 100), annotations=annotations, mappings=[mapped]
+    ).hosts
+    assert (own.redirected, shop.redirected) == (True, False)

@@ -26,19 +26,27 @@ class Ingress:
     again_after_s: float | None = None  #: when the first gateway that is waited for is given up
 
 
-def ingress_of(leases: Iterable[Wire], resource_version: str, now: datetime) -> Ingress:
+def ingress_of(
+    leases: Iterable[Wire],
+    resource_version: str,
+    now: datetime,
+    annotation: str = PROGRAMMED_ANNOTATION,
+) -> Ingress:
     """Whether every live gateway has programmed that version or a later one.
 
     Args:
         leases: of the gateways that serve the Route.
         resource_version: of the Route when its traffic was last written, or later.
         now: UTC.
+        annotation: where a Lease notes what is programmed of the object's kind.
     """
     live = {name_of(lease): lease for lease in leases if _left_s(lease, now) > 0}
     if not live:
         return Ingress(False, "NoGateway", "No gateway is alive.")
     behind = {
-        name: lease for name, lease in live.items() if _programmed(lease) < int(resource_version)
+        name: lease
+        for name, lease in live.items()
+        if _programmed(lease, annotation) < int(resource_version)
     }
     if not behind:
         return Ingress(True)
@@ -48,8 +56,8 @@ def ingress_of(leases: Iterable[Wire], resource_version: str, now: datetime) -> 
     return Ingress(False, "GatewayNotProgrammed", said, soonest_s)
 
 
-def _programmed(lease: Wire) -> int:
-    text = annotations_of(lease).get(PROGRAMMED_ANNOTATION, "")
+def _programmed(lease: Wire, annotation: str) -> int:
+    text = annotations_of(lease).get(annotation, "")
     return int(text) if text.isdigit() else 0
 
 

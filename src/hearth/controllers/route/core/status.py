@@ -8,7 +8,7 @@ pkg/apis/serving/v1/route_lifecycle.go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,14 +19,17 @@ from hearth.api.meta import (
     resource_version_of,
     status_of,
 )
+from hearth.api.names import TAG_HOSTS_ANNOTATION
 from hearth.controllers.core.conditions import Conditions, living
-from hearth.controllers.route.core.domains import Domain, address
+from hearth.controllers.route.core.domains import BadHostError, Domain, address
 from hearth.controllers.route.core.gateways import ingress_of
 from hearth.controllers.route.core.traffic import BadTarget, Target
 
 TRAFFIC_ASSIGNED = "AllTrafficAssigned"
 INGRESS_READY = "IngressReady"
 CERTIFICATE_PROVISIONED = "CertificateProvisioned"
+#: The fields of the status that the gateways go by.
+_ROUTED = ("traffic", "url", "annotations")
 ROUTE_CONDITIONS = living(TRAFFIC_ASSIGNED, INGRESS_READY, CERTIFICATE_PROVISIONED)
 
 
@@ -53,18 +56,21 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
     """The new status of the Route."""
     conditions = Conditions(ROUTE_CONDITIONS, route, seen.at)
     is_new = status_of(route).get("observedGeneration") != generation_of(route)
-    status = {
-        **status_of(route),
-        "observedGeneration": generation_of(route),
-        "url": seen.domain.url(route),
-    }
-    if isinstance(seen.traffic, BadTarget):
+    status = {**status_of(route), "observedGeneration": generation_of(route)}
+    traffic = seen.traffic
+    try:
+        status["url"] = seen.domain.url(route)
+        if not isinstance(traffic, BadTarget):
+            status["traffic"] = [_target(route, target, seen.domain) for target in traffic]
+    except BadHostError as error:
+        traffic = BadTarget("False", "ErrorConfig", str(error))
+    if isinstance(traffic, BadTarget):
         if is_new:
             said = "Ingress has not yet been reconciled."
             conditions.mark_unknown(INGRESS_READY, "IngressNotConfigured", said)
-        _mark_bad(conditions, seen.traffic)
+        _mark_bad(conditions, traffic)
         return Outcome({**status, "conditions": conditions.to_wire()})
-    status["traffic"] = [_target(route, target, seen.domain) for target in seen.traffic]
+    status = with_annotations(status, {TAG_HOSTS_ANNOTATION: _tag_hosts(route, traffic, seen)})
     status["address"] = {"url": address(route)}
     conditions.mark_true(TRAFFIC_ASSIGNED)
     said = "external-domain-tls is not enabled"
@@ -87,7 +93,7 @@ def _mark_ingress(conditions: Conditions, route: Wire, status: Wire, seen: Seen)
     resourceVersion that the Route was read with.
     """
     was = status_of(route)
-    if any(was.get(field) != status[field] for field in ("traffic", "url")):
+    if any(was.get(field) != status.get(field) for field in _ROUTED):
         said = "The gateways have not been programmed yet."
         conditions.mark_unknown(INGRESS_READY, "GatewayNotProgrammed", said)
         return None
@@ -100,6 +106,18 @@ def _mark_ingress(conditions: Conditions, route: Wire, status: Wire, seen: Seen)
         # Only when the reason changes: every write moves the version that is waited for.
         conditions.mark_unknown(INGRESS_READY, ingress.reason, ingress.message)
     return ingress.again_after_s
+
+
+def with_annotations(status: Wire, values: Mapping[str, str]) -> Wire:
+    """The status with these annotations; those with an empty value are not there."""
+    others = {k: v for k, v in (status.get("annotations") or {}).items() if k not in values}
+    annotations = {**others, **{name: value for name, value in values.items() if value}}
+    bare = {field: value for field, value in status.items() if field != "annotations"}
+    return {**bare, "annotations": annotations} if annotations else bare
+
+
+def _tag_hosts(route: Wire, traffic: Sequence[Target], seen: Seen) -> str:
+    return seen.domain.tag_hosts(route, sorted({target.tag for target in traffic if target.tag}))
 
 
 def _target(route: Wire, target: Target, domain: Domain) -> Wire:

@@ -1,0 +1,1 @@
+"""What a DomainMapping refers to, and its status."""
