@@ -71,6 +71,6 @@ def test_the_newer_of_two_names_wins():
     ],
 )
 def test_what_is_not_understood_is_refused_by_name(data, said):
-    with pytest.raises(ValueError, match=".") as error:
+    with pytest.raises(ValueError, match=r".") as error:
         read_network(data)
     assert said in str(error.value)
