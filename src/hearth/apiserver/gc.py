@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 EVENT_LIFE_S = 3600.0  #: Kubernetes' default
 _RETRY_S = 5.0  #: after a deletion that failed everything is looked at again
 _AT_ONCE_MAX = 64  #: deletions under way together: they share the store's commits
+_NONE: frozenset[str] = frozenset()  #: one for all: most objects block nobody
 _RESOURCES = {(r.kind.group, r.kind.plural): r for r in RESOURCES}
 
 
@@ -98,7 +99,7 @@ class GarbageCollector:
             uid=meta.uid,
             scope=(own.tenant, own.namespace),
             owners=tuple(reference.uid for reference in meta.owners),
-            blocking=frozenset(reference.uid for reference in meta.owners if reference.blocks),
+            blocking=frozenset([ref.uid for ref in meta.owners if ref.blocks]) or _NONE,
             finalizers=tuple(meta.finalizers),
             deleting=bool(meta.deleted_at),
             namespace=own.name if (group, plural) == ("", NAMESPACE.plural) else "",

@@ -79,6 +79,8 @@ class Activator:
         self._waiting: defaultdict[ObjectKey, _Waiting] = defaultdict(_Waiting)
         self._tasks = TaskGroup()
         self.held = 0  #: requests held now
+        #: told when requests are held for a revision that had none held before
+        self.on_hold: Callable[[ObjectKey], None] = lambda key: None
 
     async def serve(self, path: Path) -> asyncio.Server:
         """Listen on a unix socket."""
@@ -105,6 +107,8 @@ class Activator:
             held.reply(_answer(ActivationFailure(503, "Overloaded", said)))
             return
         waiting = self._waiting[held.key]
+        if not waiting.requests:
+            self.on_hold(held.key)
         waiting.requests[held] = None
         self.held += 1
         timeout_s = self._timeout_of(held.key)

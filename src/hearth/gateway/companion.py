@@ -18,10 +18,12 @@ from hearth.api.names import GATEWAY_LABEL, SYSTEM_NAMESPACE
 from hearth.client import Client
 from hearth.gateway.activator import Activator
 from hearth.gateway.bootstrap import make_bootstrap
+from hearth.gateway.core.routing import cluster_name
 from hearth.gateway.envoy import Envoy, free_port
 from hearth.gateway.programming import Programming
 from hearth.gateway.settings import GatewaySettings
 from hearth.gateway.stats import Stats, interval_of
+from hearth.gateway.tracking import Tracking
 from hearth.gateway.xds import Resources, serve_xds
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part
@@ -66,7 +68,10 @@ class Gateway:
             autoscaler, self._programming.instance_of, self._programming.timeout_of, settings
         )
         self._programming.on_instance = self._activator.instance_appeared
-        self._stats = Stats(self._activator.held_for)
+        self._tracking = tracking = Tracking()
+        self._programming.on_endpoints = tracking.has_instances
+        self._activator.on_hold = lambda key: tracking.is_busy(cluster_name(key), True)
+        self._stats = Stats(self._activator.held_for, tracking.is_busy)
         self._reports: asyncio.Queue[StatReport] = asyncio.Queue(_REPORTS_MAX)
         self.ready = asyncio.Event()  #: set once requests are answered
 
@@ -82,7 +87,11 @@ class Gateway:
     async def _run(self, sockets: Path) -> None:
         settings = self._settings
         xds = await serve_xds(
-            self._resources, f"unix:{sockets}/xds", self._reported, settings.stats_interval_s
+            self._resources,
+            f"unix:{sockets}/xds",
+            self._reported,
+            settings.stats_interval_s,
+            self._tracking.changes,
         )
         activator = await self._activator.serve(sockets / "activator")
         config = make_bootstrap(

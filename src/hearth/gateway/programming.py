@@ -72,6 +72,8 @@ class Programming:
         self.versions = {PROGRAMMED_ANNOTATION: 0, PROGRAMMED_DOMAINS_ANNOTATION: 0}
         #: told of every routable pod that is seen: its revision and its address
         self.on_instance: Callable[[ObjectKey, str], None] = lambda key, address: None
+        #: told of each cluster, whenever its instances change, whether there are any
+        self.on_endpoints: Callable[[str, bool], None] = lambda cluster, there_are: None
 
     def follow(self) -> None:
         """Begin with what is there, and take every change from now on."""
@@ -199,6 +201,7 @@ class Programming:
         self._resources.remove(ENDPOINTS, gone)
         for name in gone:
             self._sent.pop(name, None)
+            self.on_endpoints(name, False)
 
     async def _acknowledged(self, kind: str, names: set[str]) -> None:
         """Return once Envoy has these, or is there and does not take them.
@@ -221,6 +224,7 @@ class Programming:
         endpoints = make_endpoints(backend, self._pods_of(backend.key))
         if self._sent.get(backend.cluster) != endpoints:
             self._sent[backend.cluster] = endpoints
+            self.on_endpoints(backend.cluster, bool(endpoints.addresses))
             message = make_load_assignment(endpoints)
             self._resources.put(ENDPOINTS, {backend.cluster: message})
 

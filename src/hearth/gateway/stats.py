@@ -14,8 +14,19 @@ from hearth.gateway.core.routing import parse_cluster_name
 class Stats:
     """Turns reports into stats: revisions with anything to say, and once those that fell silent."""
 
-    def __init__(self, held_for: Callable[[ObjectKey], int]) -> None:
+    def __init__(
+        self,
+        held_for: Callable[[ObjectKey], int],
+        is_busy: Callable[[str, bool], None] = lambda cluster, busy: None,
+    ) -> None:
+        """Take reports.
+
+        Args:
+            held_for: how many requests the activator holds for a revision.
+            is_busy: told of each cluster reported whether it has any requests.
+        """
         self._held_for = held_for
+        self._is_busy = is_busy
         self._active: set[ObjectKey] = set()
 
     def take(self, report: LoadStatsRequest) -> list[RevisionStat]:
@@ -42,6 +53,7 @@ class Stats:
             if active or key in self._active:
                 stat = RevisionStat(key.namespace, key.name, key.tenant, in_flight, held, issued)
                 found.append(stat)
+            self._is_busy(cluster.cluster_name, active)
             if active:
                 self._active.add(key)
             else:

@@ -34,6 +34,7 @@ _OPTIONS = [
 
 Message = Any
 OnReport = Callable[[lrs_pb2.LoadStatsRequest], None]
+Clusters = Callable[[], AsyncIterator[frozenset[str]]]
 
 
 @dataclass(slots=True)
@@ -226,9 +227,10 @@ class _Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: igno
 
 
 class _LoadReports(lrs_pb2_grpc.LoadReportingServiceServicer):  # type: ignore[misc]
-    def __init__(self, on_report: OnReport, interval_s: float) -> None:
+    def __init__(self, on_report: OnReport, interval_s: float, clusters: Clusters | None) -> None:
         self._on_report = on_report
         self._interval_s = interval_s
+        self._clusters = clusters
 
     async def StreamLoadStats(
         self,
@@ -237,20 +239,51 @@ class _LoadReports(lrs_pb2_grpc.LoadReportingServiceServicer):  # type: ignore[m
     ) -> AsyncIterator[lrs_pb2.LoadStatsResponse]:
         """One Envoy's stream: it says hello, we say what we want, then it reports."""
         await anext(requests)
+
+        async def read() -> None:
+            async for request in requests:
+                self._on_report(request)
+
+        reading = asyncio.create_task(read(), name="load reports")
+        try:
+            if self._clusters is None:
+                yield self._wanted(None)
+                await reading
+            else:
+                async for clusters in self._clusters():
+                    yield self._wanted(clusters)
+        finally:
+            reading.cancel()
+
+    def _wanted(self, clusters: Iterable[str] | None) -> lrs_pb2.LoadStatsResponse:
         interval = Duration()
         interval.FromNanoseconds(int(self._interval_s * 1e9))
-        yield lrs_pb2.LoadStatsResponse(send_all_clusters=True, load_reporting_interval=interval)
-        async for request in requests:
-            self._on_report(request)
+        return lrs_pb2.LoadStatsResponse(
+            send_all_clusters=clusters is None,
+            clusters=sorted(clusters or ()),
+            load_reporting_interval=interval,
+        )
 
 
 async def serve_xds(
-    resources: Resources, address: str, on_report: OnReport, interval_s: float
+    resources: Resources,
+    address: str,
+    on_report: OnReport,
+    interval_s: float,
+    clusters: Clusters | None = None,
 ) -> grpc.aio.Server:
-    """Serve on ``address`` (``unix:PATH``); stop the server that is returned."""
+    """Serve discovery and load reports; stop the server that is returned.
+
+    Args:
+        resources: what Envoy must have.
+        address: where to listen, ``unix:PATH``.
+        on_report: takes each load report.
+        interval_s: between load reports.
+        clusters: those to report, at first and after each change; None for all.
+    """
     server = grpc.aio.server(options=_OPTIONS)
     ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(_Discovery(resources), server)
-    reports = _LoadReports(on_report, interval_s)
+    reports = _LoadReports(on_report, interval_s, clusters)
     lrs_pb2_grpc.add_LoadReportingServiceServicer_to_server(reports, server)
     server.add_insecure_port(address)
     await server.start()

@@ -2,7 +2,8 @@
 
 Reflector and indexer in one: the list fills the cache, the watch keeps it; when the watch breaks it
 goes on from the last resourceVersion, and when that is too old everything is listed again and the
-differences become events. Objects in the cache are shared: never change them.
+differences become events. Objects in the cache are shared, and so are their parts: never change
+them. They have no ``managedFields``: those are the API server's, and half of an object's size.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hearth.api.kinds import Kind
 from hearth.api.meta import ObjectKey, Wire, key_of, resource_version_of
 from hearth.client import Client, WatchEvent
 from hearth.kit.backoff import backoff_s
+from hearth.kit.sharing import Sharing
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +51,13 @@ class Informer:
     """The cache of one kind. Belongs to one event loop."""
 
     def __init__(
-        self, client: Client, kind: Kind, *, namespace: str = "", label_selector: str = ""
+        self,
+        client: Client,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        sharing: Sharing | None = None,
     ) -> None:
         self.kind = kind
         self._client = client
@@ -60,6 +68,7 @@ class Informer:
         self._index_by: dict[str, IndexBy] = {}
         self._indexes: dict[str, dict[str, set[ObjectKey]]] = {}
         self._synced = asyncio.Event()
+        self._sharing = sharing or Sharing()
         self.resource_version = ""  #: state of the store that the cache shows
 
     # Reading
@@ -165,6 +174,7 @@ class Informer:
         old = self._objects.get(key)
         if old is not None and resource_version_of(old) == resource_version_of(wire):
             return
+        wire = self._sharing.of(_without_managed_fields(wire))
         self._reindex(key, old, wire)
         self._objects[key] = wire
         self._tell(Change(key, old, wire))
@@ -191,6 +201,13 @@ class Informer:
             handler(change)
 
 
+def _without_managed_fields(wire: Wire) -> Wire:
+    meta = wire["metadata"]
+    if "managedFields" not in meta:
+        return wire
+    return {**wire, "metadata": {k: v for k, v in meta.items() if k != "managedFields"}}
+
+
 class Informers:
     """The informers of one process: one per kind and selection, shared by all who ask."""
 
@@ -199,6 +216,7 @@ class Informers:
         self._client = client
         self._label_selector = label_selector
         self._informers: dict[tuple[Kind, str, str], Informer] = {}
+        self._sharing = Sharing()
         self._tasks: asyncio.TaskGroup | None = None
 
     def of(self, kind: Kind, *, namespace: str = "", label_selector: str | None = None) -> Informer:
@@ -206,7 +224,13 @@ class Informers:
         selector = self._label_selector if label_selector is None else label_selector
         informer = self._informers.get((kind, namespace, selector))
         if informer is None:
-            informer = Informer(self._client, kind, namespace=namespace, label_selector=selector)
+            informer = Informer(
+                self._client,
+                kind,
+                namespace=namespace,
+                label_selector=selector,
+                sharing=self._sharing,
+            )
             self._informers[kind, namespace, selector] = informer
             if self._tasks is not None:
                 self._tasks.create_task(informer.run(), name=f"informer {kind}")

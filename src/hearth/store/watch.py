@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 
+from hearth.kit.memory import give_back
 from hearth.store.core.mvcc import Compacted, Event, Mvcc
 
 #: Events one watch may be behind before it is told to list again; a reader that is stuck must not
 #: keep every later state of the store in memory.
 BEHIND_MAX = 10_000
+#: Events older than this are forgotten: whoever watches has had a bookmark since (every 60 s).
+HISTORY_S = 75.0
+HISTORY_MIN = 1000  #: events that are kept however old
+_MARK_S = 5.0  #: between notes of which revisions were written when
 
 
 class Watch:
@@ -76,17 +82,34 @@ class Watchers:
         self._mvcc = mvcc
         self._by_prefix: dict[str, set[Watch]] = {}
         self.revision = revision  #: of the last durable event
+        self._marks: deque[tuple[float, int]] = deque()  #: when, and the last of the 5 s after it
+        self._marked = revision
         self.closed = False
 
     def publish(self, events: Sequence[Event]) -> None:
         """Make durable events visible to all."""
         self._mvcc.publish(events)
         self.revision = events[-1].revision
+        self._forget_old()
         for event in events:
             for prefix, watches in self._by_prefix.items():
                 if event.key.startswith(prefix):
                     for watch in watches:
                         watch.offer(event)
+
+    def _forget_old(self) -> None:
+        now = asyncio.get_running_loop().time()
+        since = self._marks.pop()[0] if self._marks else now
+        if now - since >= _MARK_S:
+            self._marks.append((since, self._marked))
+            since = now
+        self._marks.append((since, self.revision))
+        self._marked = self.revision
+        old = None
+        while self._marks and now - self._marks[0][0] > HISTORY_S + _MARK_S:
+            old = self._marks.popleft()[1]
+        if old is not None and self._mvcc.forget(old, HISTORY_MIN):
+            give_back()
 
     def watch(self, prefix: str, after: int) -> Watch:
         """See :meth:`Backend.watch`."""

@@ -103,3 +103,11 @@ def test_a_bookmark_moves_the_version_and_tells_nobody():
     bookmark = {"kind": "Pod", "metadata": {"resourceVersion": "77"}}
     told, informer = follow(Script(lists=[(5, [])], watches=[[("BOOKMARK", bookmark)]]))
     assert (told, informer.resource_version) == ([], "77")
+
+
+def test_the_cache_leaves_the_managed_fields_to_the_api_server():
+    managed = pod("a", 5)
+    managed["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    script = Script(lists=[(5, [managed])], watches=[])
+    _, informer = follow(script)
+    assert "managedFields" not in informer.get(ObjectKey("root", "default", "a"))["metadata"]

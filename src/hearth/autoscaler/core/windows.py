@@ -33,17 +33,20 @@ class Window:
     length_s: float
     weighted: bool = False
     _bucket_s: float = BUCKET_S
-    _sums: list[float] = field(default_factory=list)  #: figure times seconds
+    _size: int = 1
+    _sums: list[float] = field(default_factory=list)  #: figure times seconds; empty at first
     _covered: list[float] = field(default_factory=list)  #: seconds
     _first_s: float = 0.0  #: when the first sample of this activity began
     _newest: int = -1  #: number of the newest bucket, in buckets since the epoch of the clock
     _sampled: int = _NEVER  #: number of the newest bucket with a sample
 
     def __post_init__(self) -> None:
-        """Make the ring; weights vanish after 60 buckets, so those stay short."""
+        """Choose the buckets; weights vanish after 60 of them, so those stay short.
+
+        The ring is made with the first sample: most windows are of revisions at zero.
+        """
         self._bucket_s = BUCKET_S if self.weighted else max(BUCKET_S, self.length_s / BUCKETS_MAX)
-        size = min(BUCKETS_MAX, max(1, math.ceil(self.length_s / self._bucket_s)))
-        self._sums, self._covered = [0.0] * size, [0.0] * size
+        self._size = min(BUCKETS_MAX, max(1, math.ceil(self.length_s / self._bucket_s)))
 
     def record(self, at_s: float, value: float, over_s: float) -> None:
         """Take in a sample; one that is older than the window is dropped.
@@ -53,9 +56,10 @@ class Window:
             value: the figure.
             over_s: for how long before ``at_s`` it holds, > 0.
         """
-        bucket = int(at_s // self._bucket_s)
+        bucket, size = int(at_s // self._bucket_s), self._size
+        if not self._sums:
+            self._sums, self._covered = [0.0] * size, [0.0] * size
         self._advance(bucket)
-        size = len(self._sums)
         if bucket <= self._newest - size:
             return
         if self._is_empty():
@@ -71,11 +75,11 @@ class Window:
             return 0.0
         if self.weighted:
             return round(self._weighted_average(at_s), _DIGITS)
-        begin_s = max(self._first_s, self._begin_of(self._newest - len(self._sums) + 1))
+        begin_s = max(self._first_s, self._begin_of(self._newest - self._size + 1))
         return round(sum(self._sums) / max(sum(self._covered), at_s - begin_s), _DIGITS)
 
     def _weighted_average(self, at_s: float) -> float:
-        size, total = len(self._sums), 0.0
+        size, total = self._size, 0.0
         share = max(1 - (1 - _WEIGHT_SUM) ** (1 / size), _WEIGHT_MIN)
         weight = share
         for bucket in range(self._newest, self._newest - size, -1):
@@ -86,15 +90,16 @@ class Window:
         return total
 
     def _is_empty(self) -> bool:
-        return self._sampled <= self._newest - len(self._sums)
+        return self._sampled <= self._newest - self._size
 
     def _begin_of(self, bucket: int) -> float:
         return bucket * self._bucket_s
 
     def _advance(self, bucket: int) -> None:
-        size = len(self._sums)
+        size = self._size
         if bucket <= self._newest:
             return
-        for passed in range(max(self._newest + 1, bucket - size + 1), bucket + 1):
+        first = max(self._newest + 1, bucket - size + 1)
+        for passed in range(first, bucket + 1) if self._sums else ():
             self._sums[passed % size], self._covered[passed % size] = 0.0, 0.0
         self._newest = bucket

@@ -138,6 +138,15 @@ class Mvcc:
             self._compacted = self._history[-self._history_max - 1].revision
             del self._history[: -self._history_max]
 
+    def forget(self, revision: int, kept: int) -> bool:
+        """Keep no events up to ``revision``, but the newest ``kept`` ones; whether any went."""
+        count = min(revision - self._compacted, len(self._history) - kept)
+        if count <= 0:
+            return False
+        self._compacted += count
+        del self._history[:count]
+        return True
+
     def since(self, revision: int) -> list[Event]:
         """The published events after ``revision``.
 

@@ -118,3 +118,14 @@ def test_any_story_keeps_the_invariants(seed):
                 mvcc.publish(events)
             unpublished.clear()
         mvcc.check()
+
+
+def test_old_events_are_forgotten_but_the_newest_stay():
+    mvcc = written(*(Put(f"/{number}", b"") for number in range(10)))
+    assert mvcc.forget(6, kept=2)
+    mvcc.check()
+    assert [event.revision for event in mvcc.since(6)] == [7, 8, 9, 10]
+    with pytest.raises(Compacted):
+        mvcc.since(5)
+    assert mvcc.forget(10, kept=2) and not mvcc.forget(10, kept=2)
+    assert [event.revision for event in mvcc.since(8)] == [9, 10]
