@@ -100,10 +100,16 @@ async def scale_pool(on: Platform, size: int) -> None:
 
 async def upload(on: Platform, example: str) -> dict[str, str]:
     """Put an example's directory into the code store; returns the annotations that name it."""
+    files = sorted((EXAMPLES / example).glob("*.py"))
+    return await upload_files(on, {file.name: file.read_text() for file in files})
+
+
+async def upload_files(on: Platform, files: dict[str, str]) -> dict[str, str]:
+    """Put source files into the code store; returns the annotations that name them."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for file in sorted((EXAMPLES / example).glob("*.py")):
-            archive.write(file, file.name)
+        for name, text in files.items():
+            archive.writestr(name, text)
     digest = f"sha256:{hashlib.sha256(buffer.getvalue()).hexdigest()}"
     path = f"/apis/hearth.dev/v1alpha1/namespaces/default/packages/{digest}"
     await on.client.raw("PUT", path, body=buffer.getvalue())

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hearth.api.activation import Activation
 from hearth.gateway.activator import Activator
+from hearth.gateway.limits import Limits
 from hearth.gateway.settings import GatewaySettings
 
 
@@ -31,7 +32,8 @@ class FromFile:
 
 async def main(socket, held, address):
     settings = GatewaySettings(name="g", state=socket.parent)
-    activator = Activator(FromFile(address), lambda key: None, lambda key: 60.0, settings)
+    limits = Limits(lambda key: [])
+    activator = Activator(FromFile(address), lambda key: None, lambda key: 60.0, limits, settings)
     await activator.serve(socket)
     while True:
         held.with_suffix(".new").write_text(str(activator.held))

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import uvloop
@@ -95,11 +96,23 @@ class Edge:
 
     # Objects
 
-    def revision(self, name: str, *, h2c: bool = False, timeout_s: int = 30) -> None:
-        """A Revision, as its controller makes it."""
+    def revision(
+        self,
+        name: str,
+        *,
+        h2c: bool = False,
+        annotations: dict[str, str] | None = None,
+        **spec: object,
+    ) -> None:
+        """A Revision, as its controller makes it; ``spec`` has names like ``timeoutSeconds``."""
         port = {"name": "h2c" if h2c else "http1", "containerPort": 8080}
-        spec = {"timeoutSeconds": timeout_s, "containers": [{"image": "i", "ports": [port]}]}
-        self.api.put(REVISION, {"metadata": {"name": name}, "spec": spec})
+        whole = {
+            "timeoutSeconds": 30,
+            "containers": [{"image": "i", "ports": [port]}],
+            **spec,
+        }
+        meta = {"name": name, "annotations": annotations or {}}
+        self.api.put(REVISION, {"metadata": meta, "spec": whole})
 
     async def route(self, name: str, *traffic: dict[str, object], local: bool = False) -> None:
         """A Route with this traffic; returns once the gateway says that Envoy has it."""
@@ -123,12 +136,12 @@ class Edge:
         wanted = int(resource_version_of(self.api.set_status(DOMAIN_MAPPING, host, status)))
         await until(lambda: self.noted(PROGRAMMED_DOMAINS_ANNOTATION) >= wanted, 10, f"{host}")
 
-    async def service(self, name: str, *, h2c: bool = False, timeout_s: int = 30) -> str:
+    async def service(self, name: str, **revision: Any) -> str:
         """A service of one revision, at zero; returns the revision."""
-        revision = f"{name}-00001"
-        self.revision(revision, h2c=h2c, timeout_s=timeout_s)
-        await self.route(name, {"revisionName": revision, "percent": 100})
-        return revision
+        made = f"{name}-00001"
+        self.revision(made, **revision)
+        await self.route(name, {"revisionName": made, "percent": 100})
+        return made
 
     def pod(self, name: str, revision: str, port: int, *, ready: bool = True) -> None:
         """A pod of the revision that listens on a port of the loopback."""

@@ -334,7 +334,7 @@ def test_why_there_is_no_instance_is_what_the_client_reads(on_edge, failure, sta
 
 def test_a_hold_that_takes_too_long_ends_with_504_and_a_sentence(on_edge):
     async def story(edge, b1):
-        await edge.service("slow", timeout_s=1)
+        await edge.service("slow", timeoutSeconds=1)
         started = time.monotonic()
         status, body = await edge.get("slow")
         assert (status, 0.8 < time.monotonic() - started < 2) == (504, True)
@@ -512,7 +512,7 @@ def test_an_app_cannot_have_its_requests_repeated(on_edge):
 
 def test_an_app_that_hangs_is_told_from_one_that_is_not_there(on_edge):
     async def story(edge, b1):
-        await service_with(edge, "hangs", "warm", b1.address, timeout_s=1)
+        await service_with(edge, "hangs", "warm", b1.address, timeoutSeconds=1)
         status, body = await edge.get("hangs", "/wait")
         b1.go_on.set()
         assert (status, "did not answer" in body, b1.requests) == (504, True, 1)

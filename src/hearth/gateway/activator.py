@@ -25,14 +25,17 @@ from hearth.api.activation import (
 )
 from hearth.api.meta import ROOT, ObjectKey
 from hearth.gateway.bootstrap import MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEADER
+from hearth.gateway.core.slots import QUEUED_PER_SLOT
+from hearth.gateway.limits import Limits, accepts, stream_name
 from hearth.gateway.settings import GatewaySettings
+from hearth.gateway.translate import SLOT_HEADER
 from hearth.kit.tasks import TaskGroup
 
 log = logging.getLogger(__name__)
 
 _HEAD_MAX_BYTES = 64 * 2**10
 _AGAIN_S = 0.02  #: before another try when an instance turned out dead, or the autoscaler is away
-_PROBE_TIMEOUT_S = 0.25
+QUEUE_FULL = "pending request queue full"  #: Knative's words
 _MESSAGE_MAX = 2000  #: characters of a failure that go into a header
 _EARLIER_S = 0.1  #: a hold ends this long before Envoy's own timeout, whose answer has no reason
 
@@ -40,6 +43,15 @@ _EARLIER_S = 0.1  #: a hold ends this long before Envoy's own timeout, whose ans
 FindInstance = Callable[[ObjectKey], str | None]
 #: How long a request of the revision may be held, in seconds.
 FindTimeout = Callable[[ObjectKey], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a request of a revision with a containerConcurrency needs."""
+
+    limit: int  #: streams at once in one instance
+    bursts: bool  #: its target-burst-capacity is not 0
+    stream: str  #: the name under which Envoy tells of its end
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +63,7 @@ class _Held:
     timed: bool  #: wants to know the phases
     suspicious: bool  #: an instance that it was sent to refused it
     reply: Callable[[bytes], None]
+    admission: Admission | None  #: of a revision with a containerConcurrency
     timer: asyncio.TimerHandle | None = None  #: ends the hold
 
 
@@ -60,6 +73,12 @@ class _Waiting:
 
     requests: dict[_Held, None] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
+    got: Activation | None = None  #: the newest instance
+
+    @property
+    def first(self) -> _Held:
+        """The oldest request."""
+        return next(iter(self.requests))
 
 
 class Activator:
@@ -70,11 +89,14 @@ class Activator:
         autoscaler: Autoscaler,
         find: FindInstance,
         timeout_of: FindTimeout,
+        limits: Limits,
         settings: GatewaySettings,
     ) -> None:
         self._autoscaler = autoscaler
         self._find = find
         self._timeout_of = timeout_of
+        self._limits = limits
+        limits.on_room = self._let_in
         self._settings = settings
         self._waiting: defaultdict[ObjectKey, _Waiting] = defaultdict(_Waiting)
         self._tasks = TaskGroup()
@@ -98,13 +120,13 @@ class Activator:
 
     def hold(self, held: _Held) -> None:
         """Take a request in: let it go at once if that is safe, else ask for an instance."""
-        if not held.suspicious and (address := self._find(held.key)) is not None:
+        if held.admission and self._limits.is_over(held.admission.stream):
+            return  # its client left before we heard of it
+        if (address := self._instance_for(held)) is not None:
             held.reply(_send_to(address, held, Activation("", address)))
             return
-        full = self.held_for(held.key) >= self._settings.held_per_revision_max
-        if full or self.held >= self._settings.held_max:
-            said = f"too many requests are waiting for an instance of revision {held.key}"
-            held.reply(_answer(ActivationFailure(503, "Overloaded", said)))
+        if self.held_for(held.key) >= self._depth_for(held) or self.held >= self._settings.held_max:
+            held.reply(_answer(ActivationFailure(503, "", QUEUE_FULL)))
             return
         waiting = self._waiting[held.key]
         if not waiting.requests:
@@ -115,8 +137,56 @@ class Activator:
         held.timer = asyncio.get_running_loop().call_later(
             max(0.0, timeout_s - _EARLIER_S), self._time_out, held, timeout_s
         )
-        if waiting.task is None:
-            waiting.task = self._tasks.start(self._activate(held.key), name=f"activate {held.key}")
+        self._begin(held.key, waiting)
+
+    def _instance_for(self, held: _Held) -> str | None:
+        """Where a request may go at once: nobody is before it, and there is an instance."""
+        if (asks := held.admission) is None:
+            return None if held.suspicious else self._find(held.key)
+        if self.held_for(held.key):
+            return None
+        return self._limits.take(held.key, asks.limit, asks.stream)
+
+    def _depth_for(self, held: _Held) -> int:
+        """How many requests may wait for the revision.
+
+        Source:
+            Knative's breakers: that of the activator, or where target-burst-capacity keeps the
+            activator out of the way, those of the queue-proxies.
+        """
+        if (asks := held.admission) is not None and not asks.bursts:
+            instances = len(self._limits.of(held.key, asks.limit).open)
+            if instances:
+                return QUEUED_PER_SLOT * asks.limit * instances
+        return self._settings.held_per_revision_max
+
+    def _begin(self, key: ObjectKey, waiting: _Waiting) -> None:
+        """Ask for an instance, unless it is asked for, or there is one and it is merely busy."""
+        if waiting.task is None and self._lacks(key, waiting):
+            waiting.task = self._tasks.start(self._activate(key), name=f"activate {key}")
+
+    def _lacks(self, key: ObjectKey, waiting: _Waiting) -> bool:
+        if not waiting.requests:
+            return False
+        asks = waiting.first.admission
+        return asks is None or not self._limits.of(key, asks.limit).open
+
+    def _let_in(self, key: ObjectKey) -> None:
+        """A revision has room: the oldest go first."""
+        if (waiting := self._waiting.get(key)) is None:
+            return
+        while waiting.requests and (asks := waiting.first.admission) is not None:
+            if self._limits.is_over(asks.stream):  # its connection's end has not come round yet
+                self.drop(waiting.first)
+                continue
+            address = self._limits.take(key, asks.limit, asks.stream)
+            if address is None:
+                break
+            got = waiting.got
+            self._release(
+                [waiting.first], got if got and got.address == address else Activation("", address)
+            )
+        self._begin(key, waiting)
 
     def drop(self, held: _Held) -> bool:
         """Forget a request; True if it was held."""
@@ -135,7 +205,7 @@ class Activator:
         """A routable pod was seen: let go of those that have no reason to distrust it."""
         waiting = self._waiting.get(key)
         if waiting is not None:
-            trusting = [held for held in waiting.requests if not held.suspicious]
+            trusting = [h for h in waiting.requests if not (h.suspicious or h.admission)]
             self._release(trusting, Activation("", address))
 
     def _time_out(self, held: _Held, timeout_s: float) -> None:
@@ -147,7 +217,7 @@ class Activator:
         """Ask until nobody is held for the revision any more."""
         waiting = self._waiting[key]
         try:
-            while waiting.requests:
+            while self._lacks(key, waiting):
                 await self._try(key, waiting)
         finally:
             waiting.task = None
@@ -169,11 +239,15 @@ class Activator:
             log.warning("autoscaler does not answer", extra={"f": facts})
             await asyncio.sleep(_AGAIN_S * 5)
             return
-        suspicious = any(held.suspicious for held in waiting.requests)
-        if suspicious and got.source == "ready" and not await _accepts(got.address):
+        doubtful = any(held.suspicious or held.admission for held in waiting.requests)
+        if doubtful and got.source == "ready" and not await accepts(got.address):
             await asyncio.sleep(_AGAIN_S)  # its death has not come round yet
             return
-        self._release(list(waiting.requests), got)
+        waiting.got = got
+        if waiting.requests and (asks := waiting.first.admission) is not None:
+            self._limits.promise(key, asks.limit, got.address)
+        else:
+            self._release(list(waiting.requests), got)
 
     def _release(self, requests: list[_Held], got: Activation) -> None:
         for held in requests:
@@ -215,13 +289,14 @@ class _Check(asyncio.Protocol):
             headers.get("knative-serving-namespace", ""),
             headers.get("knative-serving-revision", ""),
         )
-        attempts = headers.get("x-envoy-attempt-count", "1")
+        attempt = headers.get("x-envoy-attempt-count", "1")
         self._held = _Held(
             key,
             time.monotonic(),
             timed=headers.get("hearth-timing") == "1",
-            suspicious=attempts.isdigit() and int(attempts) > 1,
+            suspicious=attempt.isdigit() and int(attempt) > 1,
             reply=self._reply,
+            admission=_admission(headers.get(SLOT_HEADER, ""), attempt),
         )
         self._activator.hold(self._held)
 
@@ -239,16 +314,12 @@ def _headers(head: bytes) -> dict[str, str]:
     return found
 
 
-async def _accepts(address: str) -> bool:
-    """Whether something listens there."""
-    host, _, port = address.rpartition(":")
-    try:
-        async with asyncio.timeout(_PROBE_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(host, int(port))
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
+def _admission(slot: str, attempt: str) -> Admission | None:
+    """What ``translate`` has put into the header: limit, bursts and the request's name."""
+    limit, _, rest = slot.partition("/")
+    if not limit.isdigit():
+        return None
+    return Admission(int(limit), rest.startswith("1/"), stream_name(slot, attempt))
 
 
 def _send_to(address: str, held: _Held, got: Activation) -> bytes:
@@ -272,7 +343,7 @@ def _send_to(address: str, held: _Held, got: Activation) -> bytes:
 def _answer(failure: ActivationFailure) -> bytes:
     """Let the check pass, marked so that the cold listener's own route answers."""
     status = failure.status if failure.status in REPLY_STATUSES else 503
-    text = f"{failure.reason}: {failure.message}"[:_MESSAGE_MAX]
+    text = f"{failure.reason}: {failure.message}".removeprefix(": ")[:_MESSAGE_MAX]
     safe = " | ".join(line.strip() for line in text.splitlines() if line.strip())
     encoded = safe.encode("ascii", "replace").decode()
     return (

@@ -14,6 +14,7 @@ from hearth.gateway.translate import (
     CIRCUIT_BREAKERS,
     RETRY_HEADER,
     RETRY_VALUE,
+    SLOT_HEADER,
     TYPES,
     protocol,
 )
@@ -222,9 +223,34 @@ def _cold(name: str, hold: str) -> Config:
         use_remote_address=False,
         skip_xff_append=True,
         generate_request_id=False,
+        access_log=[_ends()],
         local_reply_config={"mappers": [_activator_died(), _reply_text(), _hold_failed()]},
     )
     return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
+
+
+#: What is told of a stream of a revision with a containerConcurrency when it ends; ``limits`` reads
+#: it. The attempt belongs to its name: a retry is another stream.
+STREAM_ENDED = f"<%REQ({SLOT_HEADER})% %REQ(X-ENVOY-ATTEMPT-COUNT)% %RESPONSE_FLAGS%>"
+
+
+def _ends() -> Config:
+    present = {"name": SLOT_HEADER, "present_match": True}
+    common = {
+        "log_name": "ends",
+        "transport_api_version": "V3",
+        "grpc_service": {"envoy_grpc": {"cluster_name": "xds"}},
+        "buffer_size_bytes": 0,  # each at once
+        "custom_tags": [{"tag": "stream", "value": STREAM_ENDED}],
+    }
+    return {
+        "name": "ends",
+        "filter": {"header_filter": {"header": present}},
+        "typed_config": {
+            "@type": f"{TYPES}.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+            "common_config": common,
+        },
+    }
 
 
 def _activator_died() -> Config:
@@ -257,7 +283,7 @@ def _reply_text() -> Config:
 
 def _hold_filter() -> Config:
     passed = ("knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
-              "hearth-timing", "x-envoy-attempt-count")  # fmt: skip
+              "hearth-timing", "x-envoy-attempt-count", SLOT_HEADER)  # fmt: skip
     return {
         "name": _AUTHZ,
         "typed_config": {

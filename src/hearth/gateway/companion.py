@@ -14,12 +14,14 @@ from typing import Any
 from hearth.api.activation import Autoscaler, StatReport
 from hearth.api.errors import AlreadyExists, ApiError, NotFound
 from hearth.api.kinds import LEASE
+from hearth.api.meta import ObjectKey
 from hearth.api.names import GATEWAY_LABEL, SYSTEM_NAMESPACE
 from hearth.client import Client
 from hearth.gateway.activator import Activator
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.core.routing import cluster_name
 from hearth.gateway.envoy import Envoy, free_port
+from hearth.gateway.limits import Limits
 from hearth.gateway.programming import Programming
 from hearth.gateway.settings import GatewaySettings
 from hearth.gateway.stats import Stats, interval_of
@@ -64,10 +66,16 @@ class Gateway:
         self.inside_port = free_port(settings.inside_host, settings.inside_port)
         self._resources = Resources()
         self._programming = Programming(informers, self._resources)
+        self._limits = Limits(self._programming.instances_of)
         self._activator = Activator(
-            autoscaler, self._programming.instance_of, self._programming.timeout_of, settings
+            autoscaler,
+            self._programming.instance_of,
+            self._programming.timeout_of,
+            self._limits,
+            settings,
         )
         self._programming.on_instance = self._activator.instance_appeared
+        self._programming.on_pods = self._limits.instances_changed
         self._tracking = tracking = Tracking()
         self._programming.on_endpoints = tracking.has_instances
         self._activator.on_hold = lambda key: tracking.is_busy(cluster_name(key), True)
@@ -92,6 +100,7 @@ class Gateway:
             self._reported,
             settings.stats_interval_s,
             self._tracking.changes,
+            self._limits.take_log,
         )
         activator = await self._activator.serve(sockets / "activator")
         config = make_bootstrap(
@@ -103,6 +112,7 @@ class Gateway:
             admin=f"{sockets}/admin",
         )
         envoy = Envoy(config, settings.state, settings.workers, self.http_port, host=settings.host)
+        envoy.on_death = self._limits.forget_streams
         try:
             async with asyncio.TaskGroup() as group:
                 await self._informers.wait_synced()
@@ -115,13 +125,17 @@ class Gateway:
                 self.ready.set()
         finally:
             await self._activator.close()
+            await self._limits.close()
             activator.close()
             await xds.stop(0)
 
     # Figures
 
     def _reported(self, request: Any) -> None:
-        if stats := self._stats.take(request):
+        stats = self._stats.take(request)
+        running = {ObjectKey(s.tenant, s.namespace, s.revision): s.in_flight for s in stats}
+        self._limits.observe(running)
+        if stats:
             interval_s = interval_of(request) or self._settings.stats_interval_s
             report = StatReport(self._settings.name, interval_s, stats)
             if self._reports.full():

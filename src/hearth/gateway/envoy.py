@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hearth.gateway.bootstrap import Config
@@ -74,6 +75,7 @@ class Envoy:
         self._host = host
         self._process: subprocess.Popen[bytes] | None = None
         self.ready = asyncio.Event()  #: set once it answers
+        self.on_death: Callable[[], None] = lambda: None  #: called before it is started again
 
     async def run(self) -> None:
         """Keep it running until cancelled."""
@@ -84,6 +86,7 @@ class Envoy:
                 self._process = self._start()
                 await self._until_ready(self._process)
                 status = await _wait(self._process)
+                self.on_death()
                 failures = failures + 1 if time.monotonic() - started < 5 else 0
                 facts = {"status": status, "log": str(self._log)}
                 log.error("envoy died and is started again", extra={"f": facts})

@@ -74,6 +74,8 @@ class Programming:
         self.on_instance: Callable[[ObjectKey, str], None] = lambda key, address: None
         #: told of each cluster, whenever its instances change, whether there are any
         self.on_endpoints: Callable[[str, bool], None] = lambda cluster, there_are: None
+        #: told of every change of a revision's pods
+        self.on_pods: Callable[[ObjectKey], None] = lambda key: None
 
     def follow(self) -> None:
         """Begin with what is there, and take every change from now on."""
@@ -90,6 +92,14 @@ class Programming:
                 ip, port = app_address(pod, backend.port if backend else None)
                 return f"{ip}:{port}"
         return None
+
+    def instances_of(self, key: ObjectKey) -> list[str]:
+        """The addresses of all routable pods of the revision."""
+        backend = self._backend(key)
+        if backend is None:
+            return []
+        found = make_endpoints(backend, self._pods_of(key)).addresses
+        return [f"{ip}:{port}" for ip, port in found]
 
     def timeout_of(self, key: ObjectKey) -> float:
         """How long a request of the revision may take, in seconds."""
@@ -266,6 +276,7 @@ class Programming:
             return
         if backend.cluster in self._resources.names(CLUSTER):
             self._send_endpoints(backend)
+        self.on_pods(key)
         if change.new is not None and is_routable(change.new):
             ip, port = app_address(change.new, backend.port)
             self.on_instance(key, f"{ip}:{port}")

@@ -50,9 +50,13 @@ def protocol(kind: str, idle_timeout: str = _KEPT) -> dict[str, Any]:
 #: Headers that only we may set: what a client sends under these names never passes the edge.
 OWN_HEADERS = (
     "knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
-    "hearth-reply-status", "hearth-reply-message", "hearth-retry",
+    "hearth-reply-status", "hearth-reply-message", "hearth-retry", "hearth-slot",
 )  # fmt: skip
 RETRY_HEADER = "hearth-retry"
+SLOT_HEADER = "hearth-slot"
+#: Those that a revision sets anew, or takes away from what comes in.
+_OF_REVISIONS = ("knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
+                 SLOT_HEADER)  # fmt: skip
 #: Known to nobody else: an app that answers with that header has no request repeated.
 RETRY_VALUE = secrets.token_hex(16)
 _RETRIES_MAX = 40  #: with the back-off below: some 15 s for an activator to come back
@@ -109,10 +113,12 @@ def make_cluster(backend: Backend) -> Cluster:
 def make_load_assignment(endpoints: Endpoints) -> ClusterLoadAssignment:
     """Instances first, then ``cold``; without instances ``cold`` alone.
 
-    Priorities must be contiguous from 0, so ``cold`` moves up when there is nothing before it.
+    Priorities must be contiguous from 0, so ``cold`` moves up when there is nothing before it: no
+    instance, or none that may be reached but through the activator.
     """
     localities = []
-    if endpoints.addresses:
+    warm = bool(endpoints.addresses) and not endpoints.admitted
+    if warm:
         addresses = [
             {"endpoint": {"address": {"socket_address": {"address": ip, "port_value": port}}}}
             for ip, port in endpoints.addresses
@@ -124,7 +130,7 @@ def make_load_assignment(endpoints: Endpoints) -> ClusterLoadAssignment:
     cold = {"endpoint": {"address": {"envoy_internal_address": internal}}}
     localities.append(
         {
-            "priority": 1 if endpoints.addresses else 0,
+            "priority": 1 if warm else 0,
             "locality": {"zone": "cold"},
             "lb_endpoints": [cold],
         }
@@ -156,9 +162,7 @@ def _virtual_host(host: Host) -> dict[str, Any]:
         "name": host.name,
         "domains": list(host.domains),
         "include_request_attempt_count": True,
-        "request_headers_to_remove": [
-            name for name in OWN_HEADERS if not name.startswith(("knative", "hearth-tenant"))
-        ],
+        "request_headers_to_remove": [n for n in OWN_HEADERS if n not in _OF_REVISIONS],
         "response_headers_to_remove": [RETRY_HEADER],
         "routes": [
             {
@@ -183,7 +187,10 @@ def _weighted(weight: Weight) -> dict[str, Any]:
         "knative-serving-revision": key.name,
         "hearth-tenant": key.tenant,
     }
+    if limit := weight.backend.limit:
+        own[SLOT_HEADER] = f"{limit}/{weight.backend.bursts:d}/%UNIQUE_ID%"
     return {
+        "request_headers_to_remove": [name for name in _OF_REVISIONS if name not in own],
         "name": weight.backend.cluster,
         "weight": weight.percent,
         "request_headers_to_add": [

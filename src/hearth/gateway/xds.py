@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import grpc
 import grpc.aio
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
@@ -35,6 +36,7 @@ _OPTIONS = [
 Message = Any
 OnReport = Callable[[lrs_pb2.LoadStatsRequest], None]
 Clusters = Callable[[], AsyncIterator[frozenset[str]]]
+OnLog = Callable[[bytes], None]
 
 
 @dataclass(slots=True)
@@ -265,12 +267,28 @@ class _LoadReports(lrs_pb2_grpc.LoadReportingServiceServicer):  # type: ignore[m
         )
 
 
+def _access_log(on_log: OnLog) -> grpc.GenericRpcHandler[bytes, bytes]:
+    """Envoy's access log service, whose messages stay bytes: to decode them costs as much again."""
+
+    async def take(
+        messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> bytes:
+        async for message in messages:
+            on_log(message)
+        return b""
+
+    method = grpc.stream_unary_rpc_method_handler(take)
+    service = "envoy.service.accesslog.v3.AccessLogService"
+    return grpc.method_handlers_generic_handler(service, {"StreamAccessLogs": method})
+
+
 async def serve_xds(
     resources: Resources,
     address: str,
     on_report: OnReport,
     interval_s: float,
     clusters: Clusters | None = None,
+    on_log: OnLog = lambda message: None,
 ) -> grpc.aio.Server:
     """Serve discovery and load reports; stop the server that is returned.
 
@@ -280,11 +298,13 @@ async def serve_xds(
         on_report: takes each load report.
         interval_s: between load reports.
         clusters: those to report, at first and after each change; None for all.
+        on_log: told of every message of its access log, encoded.
     """
     server = grpc.aio.server(options=_OPTIONS)
     ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(_Discovery(resources), server)
     reports = _LoadReports(on_report, interval_s, clusters)
     lrs_pb2_grpc.add_LoadReportingServiceServicer_to_server(reports, server)
+    server.add_generic_rpc_handlers((_access_log(on_log),))
     server.add_insecure_port(address)
     await server.start()
     return server

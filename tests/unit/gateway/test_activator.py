@@ -10,6 +10,7 @@ from hearth.api.activation import ActivateRequest, Activation, ActivationError, 
 from hearth.api.meta import ObjectKey
 from hearth.gateway.activator import Activator
 from hearth.gateway.bootstrap import MESSAGE_HEADER, STATUS_HEADER
+from hearth.gateway.limits import Limits
 from hearth.gateway.settings import GatewaySettings
 from tests.unit.virtual import run_virtual
 
@@ -42,10 +43,13 @@ class World:
     def __init__(self, folder, settings):
         self.autoscaler = Scripted()
         self.routable: dict[ObjectKey, str] = {}
+        self.instances: dict[ObjectKey, list[str]] = {}  #: of revisions with a limit
+        self.limits = Limits(lambda key: self.instances.get(key, []))
         self.activator = Activator(
             self.autoscaler,
             self.routable.get,
             lambda key: TIMEOUT_S,
+            self.limits,
             GatewaySettings(name="g", state=folder, **settings),
         )
         self.path = folder / "s"
@@ -74,6 +78,7 @@ class World:
             writer.close()
         await asyncio.gather(*(w.wait_closed() for w in self.writers), return_exceptions=True)
         await self.activator.close()
+        await self.limits.close()
 
 
 def head(key=KEY, **headers):
@@ -272,7 +277,7 @@ def test_more_than_can_be_held_are_refused_and_the_held_ones_stay(run, settings)
 
     answer, held = run(act, **settings)[0]
     assert (answer[STATUS_HEADER], held) == ("503", 1)
-    assert answer[MESSAGE_HEADER].startswith("Overloaded: too many requests are waiting")
+    assert answer[MESSAGE_HEADER] == "pending request queue full"
 
 
 def test_nothing_is_kept_of_a_revision_that_was_refused(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 # Known by name while the bootstrap is parsed:
+import envoy.extensions.access_loggers.grpc.v3.als_pb2
 import envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2
 import envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from hearth.api.meta import (
     ObjectKey,
     Wire,
+    annotations_of,
     is_condition_true,
     name_of,
     namespace_of,
@@ -30,8 +31,10 @@ from hearth.api.names import (
     TARGET_ANNOTATION,
 )
 from hearth.api.pods import app_address, container_port, is_routable, user_container
+from hearth.api.serving.annotations import autoscaling_annotations
 
 DEFAULT_TIMEOUT_S = 300  #: Knative's
+DEFAULT_BURST_CAPACITY = 211.0  #: Knative's
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Backend:
     http2: bool  #: its port is named h2c
     timeout_s: int
     port: int  #: that its app is told to listen on
+    limit: int = 0  #: containerConcurrency: requests at once in an instance; 0 is any number
+    bursts: bool = True  #: target-burst-capacity is not 0: see ``activator``
 
     @property
     def cluster(self) -> str:
@@ -103,6 +108,7 @@ class Endpoints:
     cluster: str
     http2: bool
     addresses: tuple[tuple[str, int], ...]
+    admitted: bool = False  #: the activator sends each request to its instance: it has a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +143,18 @@ def make_backend(key: ObjectKey, revision: Wire) -> Backend:
         http2=ports[0].get("name") == "h2c",
         timeout_s=int(spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_S),
         port=container_port(spec),
+        limit=int(spec.get("containerConcurrency") or 0),
+        bursts=_burst_capacity(revision) != 0,
     )
+
+
+def _burst_capacity(revision: Wire) -> float:
+    """The annotation target-burst-capacity; one that is not there or cannot be read is not 0."""
+    own = autoscaling_annotations(annotations_of(revision))
+    try:
+        return float(own.get("target-burst-capacity") or DEFAULT_BURST_CAPACITY)
+    except ValueError:
+        return DEFAULT_BURST_CAPACITY
 
 
 def make_routing(
@@ -207,4 +224,4 @@ def _inside(name: str, namespace: str) -> tuple[str, ...]:
 def make_endpoints(backend: Backend, pods: Iterable[Wire]) -> Endpoints:
     """The instances among a revision's pods."""
     addresses = sorted(app_address(pod, backend.port) for pod in pods if is_routable(pod))
-    return Endpoints(backend.cluster, backend.http2, tuple(addresses))
+    return Endpoints(backend.cluster, backend.http2, tuple(addresses), bool(backend.limit))

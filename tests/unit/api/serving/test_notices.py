@@ -9,17 +9,16 @@ def service(spec=None, annotations=None, own=None):
 
 
 def test_a_plain_service_is_told_nothing():
-    assert template_notices(service({"timeoutSeconds": 10})) == []
+    assert template_notices(service({"timeoutSeconds": 10, "containerConcurrency": 5})) == []
+    burst = {"autoscaling.knative.dev/target-burst-capacity": "0"}
+    assert template_notices(service(annotations=burst)) == []
     assert template_notices({"spec": {}}) == []
 
 
 @pytest.mark.parametrize(
     ("wire", "named"),
     [
-        pytest.param(service({"containerConcurrency": 5}), "containerConcurrency", id="limit"),
         pytest.param(service({"idleTimeoutSeconds": 5}), "idleTimeoutSeconds", id="idle"),
-        pytest.param(service(annotations={"autoscaling.knative.dev/target-burst-capacity": "0"}),
-                     "target-burst-capacity", id="burst"),
         pytest.param(service(annotations={"autoscaling.knative.dev/nope": "1"}),
                      "autoscaling.knative.dev/nope is no annotation", id="unknown-annotation"),
         pytest.param(service(own={"serving.knative.dev/rollout-duration": "60s"}),
