@@ -66,6 +66,10 @@ POD_AUTOSCALER = Kind(
 SERVERLESS_SERVICE = Kind(
     "networking.internal.knative.dev", "v1alpha1", "ServerlessService", "serverlessservices"
 )
+POD_METRICS = Kind("metrics.k8s.io", "v1beta1", "PodMetrics", "pods")
+HORIZONTAL_POD_AUTOSCALER = Kind(
+    "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"
+)
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 
@@ -83,5 +87,6 @@ ALL: tuple[Kind, ...] = (
     SERVICE, CONFIGURATION, REVISION, ROUTE, DOMAIN_MAPPING, CLUSTER_DOMAIN_CLAIM, CERTIFICATE,
     POD_POOL, POOLED_REPLICA_SET,
     POD_AUTOSCALER, SERVERLESS_SERVICE, DEPLOYMENT, ENDPOINT_SLICE,
+    POD_METRICS, HORIZONTAL_POD_AUTOSCALER,
     POD, NAMESPACE, NODE, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, CORE_EVENT, EVENT, LEASE,
 )  # fmt: skip

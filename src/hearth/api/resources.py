@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hearth.api import core, hearth_v1alpha1, networking, serving, shown
+from hearth.api import autoscaling, core, hearth_v1alpha1, networking, serving, shown
 from hearth.api.registry import Resource
 
 RESOURCES: tuple[Resource, ...] = (
@@ -11,6 +11,7 @@ RESOURCES: tuple[Resource, ...] = (
     *networking.RESOURCES,
     *hearth_v1alpha1.RESOURCES,
     *shown.RESOURCES,
+    *autoscaling.RESOURCES,
 )
 _BY_PATH = {(r.kind.group, r.kind.version, r.kind.plural): r for r in RESOURCES}
 

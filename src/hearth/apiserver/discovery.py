@@ -9,6 +9,7 @@ import msgspec
 
 from hearth.api.errors import NotFound
 from hearth.api.http import Request, Response
+from hearth.api.kinds import POD
 from hearth.api.meta import Wire
 from hearth.api.registry import Resource
 from hearth.api.resources import RESOURCES
@@ -28,7 +29,6 @@ VERSION = {
     "platform": "linux/amd64",
 }
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-_READ_VERBS = ("get", "list", "watch")  #: of kinds that are shown, not stored
 #: Subresources of pods that the server has beside ``status``: name, kind, verbs.
 _POD_SUBRESOURCES = (
     ("log", "Pod", ("get",)),
@@ -186,7 +186,7 @@ def _entries(resource: Resource) -> list[Wire]:
         "singularName": resource.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(_VERBS if resource.shown is None else _READ_VERBS),
+        "verbs": _verbs(resource),
     }
     if resource.short_names:
         main["shortNames"] = list(resource.short_names)
@@ -198,9 +198,15 @@ def _entries(resource: Resource) -> list[Wire]:
     if "scale" in resource.subresources:
         scale = _entry(resource, "scale", "Scale", ("get", "patch", "update"))
         entries.append({**scale, "group": "autoscaling", "version": "v1"})
-    if kind.plural == "pods":
+    if kind == POD:
         entries += [_entry(resource, *sub) for sub in _POD_SUBRESOURCES]
     return entries
+
+
+def _verbs(resource: Resource) -> list[str]:
+    if resource.computed:
+        return ["get", "list"]
+    return ["get", "list", "watch"] if resource.shown is not None else list(_VERBS)
 
 
 def _entry(resource: Resource, name: str, kind: str, verbs: tuple[str, ...]) -> Wire:

@@ -34,13 +34,13 @@ class NodeLogs:
             ServiceUnavailable: the node does not answer.
         """
         container = _container(pod, request.query.get("container", ""))
-        url = self._node_url(tenant, pod)
+        url = self.node_url(tenant, pod)
         path = f"{url}/containerLogs/{namespace_of(pod)}/{name_of(pod)}/{container}"
         query = {k: request.query[k] for k in _PASSED_ON if k in request.query}
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(sock_connect=5))
         try:
             response = await session.get(
-                path, params=query, ssl=self._trust(tenant), headers=self._headers(tenant)
+                path, params=query, ssl=self.trust(tenant), headers=self.headers(tenant)
             )
             said = "" if response.status == 200 else await response.text()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -53,7 +53,8 @@ class NodeLogs:
         headers = {"content-type": "text/plain; charset=utf-8"}
         return Response(200, headers, stream=_chunks(session, response))
 
-    def _node_url(self, tenant: str, pod: Wire) -> str:
+    def node_url(self, tenant: str, pod: Wire) -> str:
+        """Where the pod's node answers; raises ``ApiError``."""
         name = spec_of(pod).get("nodeName")
         if not name:
             raise BadRequest(f"pod {name_of(pod)} does not have a host assigned")
@@ -73,11 +74,13 @@ class NodeLogs:
         data = decode(entry).get("data") or {} if entry else {}
         return {k: base64.b64decode(v) for k, v in data.items()}
 
-    def _headers(self, tenant: str) -> dict[str, str]:
+    def headers(self, tenant: str) -> dict[str, str]:
+        """What a node asks for."""
         token = self._secret(tenant, "internal").get("token", b"").decode()
         return {"authorization": f"Bearer {token}"}
 
-    def _trust(self, tenant: str) -> ssl.SSLContext:
+    def trust(self, tenant: str) -> ssl.SSLContext:
+        """The authority that signs nodes' certificates."""
         authority = self._secret(tenant, "internal-tls").get("ca.crt", b"").decode()
         return ssl.create_default_context(cadata=authority)
 

@@ -16,6 +16,7 @@ from hearth.apiserver.codec import error_response
 from hearth.apiserver.core.paths import ALL_TENANTS, NOT_FOUND, parse_target, split_tenant
 from hearth.apiserver.discovery import Discovery
 from hearth.apiserver.logs import NodeLogs
+from hearth.apiserver.metrics import PodMetrics
 from hearth.apiserver.objects import Objects
 from hearth.apiserver.packages import Packages, parse_package_path
 from hearth.apiserver.reading import Reading
@@ -44,6 +45,8 @@ class ApiServer:
         self._packages = packages
         self._discovery = Discovery()
         reading, writing = Reading(objects, logs, clock), Writing(objects, clock)
+        metrics = PodMetrics(objects, logs, clock)
+        self._computed: dict[str, Act] = {"get": metrics.get, "list": metrics.list}
         #: What is done, by Kubernetes' word for it.
         self._acts: dict[str, Act] = {
             "get": reading.get,
@@ -97,7 +100,10 @@ class ApiServer:
         if target.resource.shown is not None and verb not in ("get", "list", "watch"):
             kind, shown = target.resource.kind, target.resource.shown.of
             raise MethodNotAllowed(f"{kind} are what {shown} mean: {verb} those instead")
-        act: Act | None = self._acts[verb]
+        acts = self._computed if target.resource.computed else self._acts
+        if verb not in acts:
+            raise MethodNotAllowed(f"{target.resource.kind} cannot be written or watched")
+        act: Act | None = acts[verb]
         if target.subresource and target.subresource not in target.resource.subresources:
             special = (verb, target.subresource)
             act = self._pod_acts.get(special) if target.resource.kind == POD else None

@@ -28,6 +28,7 @@ from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import TICK_S, Answer, Observation, State, decide, resumed
 from hearth.autoscaler.core.spec import Defaults, decider_spec
 from hearth.autoscaler.known import Known
+from hearth.autoscaler.machine import MachineClass
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part, TaskGroup
@@ -69,12 +70,16 @@ class ShardAutoscaler:
         self._decided: dict[ObjectKey, Known] = {}
         self._awake: set[ObjectKey] = set()  #: those of ``_decided`` that are not at rest
         self._started = False  #: until then, what is there is an earlier autoscaler's work
+        self._machine = MachineClass(client, self._revisions, self._pods_of, self, clock, events)
         self._revisions.on_change(self._revision_changed)
         self._sets.on_change(self._set_changed)
 
     def parts(self) -> list[Part]:
         """What must run."""
-        return [Part("autoscaler", self._run)]
+        return [
+            Part("autoscaler", self._run),
+            Part("autoscaler by machine", self._run_by_machine),
+        ]
 
     def configure(self, defaults: Defaults) -> None:
         """The cluster's config maps have changed: every revision is decided by them from now on."""
@@ -143,6 +148,10 @@ class ShardAutoscaler:
         finally:
             await self._tasks.close()
 
+    async def _run_by_machine(self) -> None:
+        await self._informers.wait_synced()
+        await self._machine.run(self._decided)
+
     async def _tick(self) -> None:
         for number, key in enumerate(list(self._awake), 1):
             if (decided := self._decided.get(key)) is None or self._is_at_rest(decided):
@@ -172,8 +181,12 @@ class ShardAutoscaler:
         )
         answer, decided.state = decide(decided.spec, seen, decided.state)
         decided.answer = answer
-        if answer.replicas != decided.replicas:
-            decided.replicas = answer.replicas
+        self.set_scale(key, decided, answer)
+
+    def set_scale(self, key: ObjectKey, known: Known, answer: Answer) -> None:
+        """Set the scale if it differs from the one that is set, and tell of it."""
+        if answer.replicas != known.replicas:
+            known.replicas = answer.replicas
             self._tasks.start(self._scale_and_tell(key, answer), name=f"scale {key}")
 
     async def _scale_and_tell(self, key: ObjectKey, answer: Answer) -> None:
@@ -202,8 +215,10 @@ class ShardAutoscaler:
         return True
 
     def _ready_pods(self, key: ObjectKey) -> int:
-        pods = self._pods.by_index(_BY_REVISION, f"{key.namespace}/{key.name}")
-        return sum(is_routable(pod) for pod in pods)
+        return sum(is_routable(pod) for pod in self._pods_of(key))
+
+    def _pods_of(self, key: ObjectKey) -> list[Wire]:
+        return self._pods.by_index(_BY_REVISION, f"{key.namespace}/{key.name}")
 
     # Watching
 

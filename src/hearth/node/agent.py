@@ -33,6 +33,7 @@ from hearth.node.cache import PackageCache
 from hearth.node.cgroups import open_cgroups
 from hearth.node.logs import ContainerLog, LogFiles
 from hearth.node.logserver import LogServer
+from hearth.node.metrics import MetricsServer
 from hearth.node.network import open_network
 from hearth.node.settings import NodeSettings
 from hearth.node.worker import Machinery, Worker
@@ -289,10 +290,12 @@ class NodeAgent:
 
     async def _serve_logs(self) -> None:
         internal = await internal_secret(self._client, "internal")
-        server = LogServer(self._find_log, internal["token"].decode(), self._clock)
+        token = internal["token"].decode()
+        app = LogServer(self._find_log, token, self._clock).app()
+        app.router.add_get("/metrics/pods", MetricsServer(self._running, token).answer)
         context = await internal_server_context(self._client)
         runner = web.AppRunner(
-            server.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.2
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2
         )
         await runner.setup()
         sock = socket.create_server((self._settings.host, 0))
@@ -302,6 +305,10 @@ class NodeAgent:
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()
+
+    def _running(self) -> list[tuple[Wire, list[str], int]]:
+        found = ((worker.pod, worker.where) for worker in self._workers.values())
+        return [(pod, *where) for pod, where in found if where is not None]
 
     def _find_log(
         self, namespace: str, name: str, container: str

@@ -60,7 +60,8 @@ class Cgroups:
         if self._unified:
             self._parents = {"": _ROOT / parent}
         else:
-            self._parents = {name: _ROOT / name / parent for name in _CONTROLLERS_V1}
+            controllers = [*_CONTROLLERS_V1, *(c for c in ("cpuacct",) if (_ROOT / c).is_dir())]
+            self._parents = {name: _ROOT / name / parent for name in controllers}
         try:
             for path in self._parents.values():
                 _remove_abandoned(path.parent, f"{_PREFIX}{node}-")
@@ -112,6 +113,7 @@ class Cgroups:
                 "memory": {"memory.limit_in_bytes": _text(limits.memory_bytes)},
                 "cpu": {"cpu.cfs_quota_us": _text(limits.cpus and int(limits.cpus * _PERIOD_US))},
                 "pids": {"pids.max": str(limits.pids)},
+                "cpuacct": {},  # only tells
             }
             values = by_controller[controller]
         for name, value in values.items():

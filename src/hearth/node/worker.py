@@ -123,6 +123,12 @@ class Worker:
         """Names of the packages that it uses."""
         return self._process.packages if self._process else set()
 
+    @property
+    def where(self) -> tuple[list[str], int] | None:
+        """The cgroups and the first process of a pod that runs."""
+        process = self._process
+        return (process.cgroups, process.pid) if process is not None and process.pid else None
+
     def offer(self, pod: Wire) -> None:
         """The API's newest word on the pod; it may have moved to another namespace."""
         self.pod = pod
