@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hearth.api import autoscaling, core, hearth_v1alpha1, networking, serving, shown
+from hearth.api.config.admission import validate_config_map
+from hearth.api.kinds import CONFIG_MAP
 from hearth.api.registry import Resource
 
 RESOURCES: tuple[Resource, ...] = (
-    *core.RESOURCES,
+    *(
+        replace(each, validate=validate_config_map) if each.kind == CONFIG_MAP else each
+        for each in core.RESOURCES
+    ),
     *serving.RESOURCES,
     *networking.RESOURCES,
     *hearth_v1alpha1.RESOURCES,

@@ -20,11 +20,13 @@ from hearth.apiserver.metrics import PodMetrics
 from hearth.apiserver.objects import Objects
 from hearth.apiserver.packages import Packages, parse_package_path
 from hearth.apiserver.reading import Reading
+from hearth.apiserver.rules import ClusterRules
 from hearth.apiserver.writing import Writing
 from hearth.kit.clock import Clock
 
 log = logging.getLogger(__name__)
 
+_WRITING = ("create", "update", "patch")
 _HEALTH = ("/healthz", "/readyz", "/livez")
 
 Act: TypeAlias = Callable[[Asked], Awaitable[Response]]
@@ -45,6 +47,7 @@ class ApiServer:
         self._packages = packages
         self._discovery = Discovery()
         reading, writing = Reading(objects, logs, clock), Writing(objects, clock)
+        self._rules = ClusterRules(objects)
         metrics = PodMetrics(objects, logs, clock)
         self._computed: dict[str, Act] = {"get": metrics.get, "list": metrics.list}
         #: What is done, by Kubernetes' word for it.
@@ -111,7 +114,10 @@ class ApiServer:
             raise NotFound(NOT_FOUND)
         if asked.user is not ANONYMOUS:
             authorize(asked.user, verb, target)
-        return await act(asked)
+        if verb not in _WRITING:
+            return await act(asked)
+        with self._rules.of(asked):
+            return await act(asked)
 
 
 def _verb(request: Request, *, named: bool) -> str | None:

@@ -13,6 +13,7 @@ from hearth.api.activation import (
     Instances,
     StatReport,
 )
+from hearth.api.config import AutoscalerConfig
 from hearth.api.errors import ApiError, NotFound
 from hearth.api.kinds import POD, POOLED_REPLICA_SET, REVISION
 from hearth.api.meta import (
@@ -26,13 +27,14 @@ from hearth.api.meta import (
 from hearth.api.names import REVISION_LABEL
 from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import TICK_S, Answer, Observation, State, decide, resumed
-from hearth.autoscaler.core.spec import Defaults, decider_spec
+from hearth.autoscaler.core.spec import decider_spec
 from hearth.autoscaler.known import Known
 from hearth.autoscaler.machine import MachineClass
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part, TaskGroup
 from hearth.runtime import Change, EventRecorder, Informers
+from hearth.runtime.scaling import ScalingConfig
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +54,7 @@ class ShardAutoscaler:
         instances: Instances,
         clock: Clock,
         events: EventRecorder,
-        defaults: Defaults | None = None,
     ) -> None:
-        """Prepare; ``defaults`` is what the cluster's config maps say, see :meth:`configure`."""
-        self._defaults = defaults or Defaults()
         self._client = client
         self._instances = instances
         self._clock = clock
@@ -70,6 +69,9 @@ class ShardAutoscaler:
         self._decided: dict[ObjectKey, Known] = {}
         self._awake: set[ObjectKey] = set()  #: those of ``_decided`` that are not at rest
         self._started = False  #: until then, what is there is an earlier autoscaler's work
+        config = ScalingConfig.of(informers)
+        self._defaults = config()
+        config.on_change(self._configure)
         self._machine = MachineClass(client, self._revisions, self._pods_of, self, clock, events)
         self._revisions.on_change(self._revision_changed)
         self._sets.on_change(self._set_changed)
@@ -81,7 +83,7 @@ class ShardAutoscaler:
             Part("autoscaler by machine", self._run_by_machine),
         ]
 
-    def configure(self, defaults: Defaults) -> None:
+    def _configure(self, defaults: AutoscalerConfig) -> None:
         """The cluster's config maps have changed: every revision is decided by them from now on."""
         self._defaults = defaults
         for key, known in list(self._decided.items()):

@@ -12,7 +12,6 @@ beside the five kinds; routing follows from Routes and Revisions, capacity from 
 Start with :func:`hearth.controllers.wiring.controllers`.
 """
 
-from hearth.controllers.core.config import KnativeConfig
 from hearth.controllers.wiring import controllers
 
-__all__ = ["KnativeConfig", "controllers"]
+__all__ = ["controllers"]

@@ -40,7 +40,6 @@ from hearth.api.names import (
 from hearth.client import Client
 from hearth.controllers.configuration import ConfigurationReconciler
 from hearth.controllers.configuration.reconciler import BY_CONFIGURATION
-from hearth.controllers.core.config import KnativeConfig
 from hearth.controllers.core.metadata import listed
 from hearth.controllers.domainmapping import DomainMappingReconciler
 from hearth.controllers.domainmapping.core.status import refers_to, waits
@@ -56,6 +55,7 @@ from hearth.controllers.writing import Events, Newest
 from hearth.kit.clock import Clock, SystemClock
 from hearth.kit.tasks import Part
 from hearth.runtime import Change, Informer, Informers, Reconciler, WorkQueue, run_controller
+from hearth.runtime.scaling import ScalingConfig
 
 #: Index of Routes by what their traffic names, and by whether they wait for the gateways.
 _BY_TARGET = "target"
@@ -145,7 +145,6 @@ def controllers(
     https_port: int = 443,
     events: Events,
     clock: Clock | None = None,
-    config: KnativeConfig | None = None,
 ) -> list[Part]:
     """The serving controllers as parts; ``informers`` must run beside them.
 
@@ -157,7 +156,6 @@ def controllers(
         https_port: likewise, unless it is 443.
         events: where to note what was done.
         clock: wall time for conditions, deadlines and Leases.
-        config: what Knative's config maps say.
     """
     caches = _Caches.of(informers, client.tenant)
     clock = clock or SystemClock()
@@ -170,7 +168,13 @@ def controllers(
     )  # fmt: skip
     configuration = ConfigurationReconciler(client, configurations, caches.revisions, clock, events)
     revision = RevisionReconciler(
-        client, revisions, replica_sets, caches.pods, config or KnativeConfig(), clock, events
+        client,
+        revisions,
+        replica_sets,
+        caches.pods,
+        ScalingConfig(caches.config_maps),
+        clock,
+        events,
     )
     route = RouteReconciler(
         client, caches.services, routes, caches.configurations, caches.revisions,

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from hearth.api.activation import Activation, RevisionStat, StatReport
-from hearth.api.kinds import CORE_EVENT, POD, POOLED_REPLICA_SET, REVISION
+from hearth.api.kinds import CONFIG_MAP, CORE_EVENT, POD, POOLED_REPLICA_SET, REVISION
 from hearth.api.meta import ObjectKey, spec_of
 from hearth.autoscaler import ShardAutoscaler
 from hearth.client import Client
@@ -83,6 +83,11 @@ class Rig:
     def scaled(self):
         """How many times a scale was written."""
         return sum(path.endswith("/scale") for _, path in self.api.writes)
+
+    def configure(self, **data):
+        """Set the data of ``config-autoscaler``."""
+        meta = {"name": "config-autoscaler", "namespace": "knative-serving"}
+        self.api.put(CONFIG_MAP, {"metadata": meta, "data": data})
 
     def events(self):
         return [event["message"] for event in self.api.all(CORE_EVENT)]

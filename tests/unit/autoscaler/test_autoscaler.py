@@ -5,7 +5,6 @@ import asyncio
 from hearth.api.activation import ActivateRequest, ActivationError, ActivationFailure
 from hearth.api.errors import ServiceUnavailable
 from hearth.api.kinds import POOLED_REPLICA_SET, REVISION
-from hearth.autoscaler.core.spec import Defaults
 from tests.unit.autoscaler.rig import make_ready, make_revision, run_story
 
 REQUEST = ActivateRequest("default", "app")
@@ -263,19 +262,31 @@ def test_what_the_cluster_says_holds_from_now_on():
     async def story(rig):
         await rig.idle(30)
         before = rig.replicas()
-        rig.autoscaler.configure(Defaults(stable_window_s=6))
+        rig.configure(**{"stable-window": "6s"})
         await rig.idle(10)
         gone = rig.replicas()
-        rig.autoscaler.configure(Defaults(min_scale=2))
+        rig.configure(**{"min-scale": "2"})
         await rig.idle(3)
         return before, gone, rig.replicas()
 
     assert run_story(story, with_app(replicas=1)) == (1, 0, 2)
 
 
+def test_what_is_not_understood_changes_nothing(caplog):
+    async def story(rig):
+        rig.configure(**{"min-scale": "2"})
+        await rig.idle(3)
+        rig.configure(**{"min-scale": "many"})
+        await rig.idle(100)
+        return rig.replicas()
+
+    assert run_story(story, with_app(replicas=1)) == 2
+    assert "what held holds" in caplog.text
+
+
 def test_zero_can_be_switched_off_for_all():
     async def story(rig):
-        rig.autoscaler.configure(Defaults(enable_scale_to_zero=False))
+        rig.configure(**{"enable-scale-to-zero": "false"})
         await rig.idle(200)
         return rig.replicas()
 

@@ -1,10 +1,19 @@
-"""Knative's config maps as values: ``config-network`` and ``config-domain``.
+"""Knative's config maps as values.
 
 Each is read by one function from the map's data; what it cannot read it refuses with
 ``ValueError`` that names the key, what was found and what was expected.
 """
 
+from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
 from hearth.api.config.domains import DomainsConfig, read_domains
 from hearth.api.config.network import NetworkConfig, read_network
 
-__all__ = ["DomainsConfig", "NetworkConfig", "read_domains", "read_network"]
+__all__ = [
+    "AutoscalerConfig",
+    "DomainsConfig",
+    "NetworkConfig",
+    "read_autoscaler",
+    "read_deployment",
+    "read_domains",
+    "read_network",
+]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from hearth.api.errors import FieldError
@@ -68,6 +69,10 @@ class ScaleRules:
     autoscaler_class: str = KPA  #: of a revision that names none
 
 
+#: What the cluster allows whoever asks just now; set for the length of a request.
+RULES: ContextVar[ScaleRules] = ContextVar("scale rules", default=ScaleRules())  # noqa: B039
+
+
 def canonical(name: str) -> str | None:
     """``min-scale`` for ``autoscaling.knative.dev/minScale``; None for another annotation."""
     if not name.startswith(AUTOSCALING_PREFIX):
@@ -104,9 +109,9 @@ def autoscaling_faults(
     Args:
         annotations: of a Revision, or of a template of one.
         path: of the annotations, e.g. ``spec.template.metadata.annotations``.
-        rules: what the cluster allows.
+        rules: what the cluster allows; those of :data:`RULES` when not given.
     """
-    return list(_Checks(_found(annotations), path, rules or ScaleRules()).faults())
+    return list(_Checks(_found(annotations), path, rules or RULES.get()).faults())
 
 
 @dataclass(frozen=True, slots=True)

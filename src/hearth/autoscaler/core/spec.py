@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from hearth.api.config.autoscaler import TARGET_MIN, AutoscalerConfig
 from hearth.api.meta import Wire, annotations_of, labels_of, spec_of
 from hearth.api.names import ROUTING_STATE_LABEL
 from hearth.api.serving.annotations import HPA, KPA, autoscaling_annotations, parse_duration_s
@@ -13,40 +14,10 @@ from hearth.api.serving.annotations import HPA, KPA, autoscaling_annotations, pa
 PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"
 
 WINDOW_S_MIN = 6.0  #: Knative's: less would miss samples
-TARGET_MIN = 0.01  #: Knative's
 
 CONCURRENCY, RPS, CPU, MEMORY = "concurrency", "rps", "cpu", "memory"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """Knative's ``config-autoscaler`` as it comes, but for ``allow_zero_initial_scale``.
-
-    Source: knative/serving config/core/configmaps/autoscaler.yaml, pkg/autoscaler/config/config.go.
-    """
-
-    target_concurrency: float = 100.0  #: requests in flight per pod, when a pod takes any number
-    target_utilisation: float = 0.7  #: share of the target to aim for, of requests in flight
-    target_rps: float = 200.0  #: requests per second and pod
-    other_utilisation: float = 0.7  #: share of the target to aim for, of other metrics; fixed
-    target_burst_capacity: float = 211.0  #: requests beyond the load to have room for; -1 is any
-    stable_window_s: float = 60.0
-    panic_window_share: float = 0.1  #: of the stable window
-    panic_threshold: float = 2.0  #: times what the pods can do
-    max_scale_up_rate: float = 1000.0  #: times the ready pods, per decision
-    max_scale_down_rate: float = 2.0  #: likewise, downwards
-    enable_scale_to_zero: bool = True
-    scale_down_delay_s: float = 0.0
-    retention_s: float = 0.0  #: of the last pod
-    #: Knative's is False: there whoever writes ``initial-scale: "0"`` is refused.
-    allow_zero_initial_scale: bool = True
-    initial_scale: int = 1
-    min_scale: int = 0
-    max_scale: int = 0  #: 0 is no limit
-    autoscaler_class: str = KPA
-    progress_deadline_s: float = 600.0  #: of config-deployment
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +61,12 @@ class DeciderSpec:
         return self.min_scale if self.reachable else 0
 
 
-def decider_spec(revision: Wire, defaults: Defaults | None = None) -> DeciderSpec:
+def decider_spec(revision: Wire, defaults: AutoscalerConfig | None = None) -> DeciderSpec:
     """Read a Revision's annotations; what they leave open is Knative's default.
 
     So is what cannot be read: it is refused at the door, but not by every API server.
     """
-    base = defaults or Defaults()
+    base = defaults or AutoscalerConfig()
     own = autoscaling_annotations(annotations_of(revision))
     window_s = max(WINDOW_S_MIN, _read(own, "window", parse_duration_s, base.stable_window_s))
     panic_share = _percentage(own, "panic-window-percentage", base.panic_window_share)
@@ -135,13 +106,13 @@ def decider_spec(revision: Wire, defaults: Defaults | None = None) -> DeciderSpe
     )
 
 
-def _initial_scale(own: dict[str, str], base: Defaults) -> int:
+def _initial_scale(own: dict[str, str], base: AutoscalerConfig) -> int:
     asked = _read(own, "initial-scale", int, base.initial_scale)
     return asked if asked or base.allow_zero_initial_scale else base.initial_scale
 
 
 def _target(
-    revision: Wire, own: dict[str, str], base: Defaults, metric: str
+    revision: Wire, own: dict[str, str], base: AutoscalerConfig, metric: str
 ) -> tuple[float, float]:
     """What to aim for per pod, and what a pod can do; requests never above the hard limit.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from hearth.api.config import AutoscalerConfig
 from hearth.api.kinds import POOLED_REPLICA_SET
 from hearth.api.meta import ObjectKey, Wire, condition_of, is_controlled_by, is_deleting, name_of
 from hearth.client import Client
-from hearth.controllers.core.config import KnativeConfig
 from hearth.controllers.revision.core.scale import Scale, scale_of
 from hearth.controllers.revision.core.status import Workload, revision_status
 from hearth.controllers.revision.resources import brought_up_to_date, make_replica_set
@@ -28,7 +29,7 @@ class RevisionReconciler:
     revisions: Newest
     replica_sets: Newest
     pods: Informer  #: indexed :data:`BY_REVISION`
-    config: KnativeConfig
+    config: Callable[[], AutoscalerConfig]
     clock: Clock
     events: Events
 
@@ -37,7 +38,7 @@ class RevisionReconciler:
         revision = self.revisions.get(key)
         if revision is None or is_deleting(revision):
             return Result()
-        scale = scale_of(revision, self.config)
+        scale = scale_of(revision, self.config())
         replica_set = await self._replica_set(key, revision, scale)
         now = self.clock.now()
         pods = self.pods.by_index(BY_REVISION, str(key))

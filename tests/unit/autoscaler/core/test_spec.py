@@ -1,6 +1,7 @@
 import pytest
 
-from hearth.autoscaler.core.spec import Defaults, decider_spec
+from hearth.api.config import AutoscalerConfig
+from hearth.autoscaler.core.spec import decider_spec
 
 
 def revision(spec=None, labels=None, **annotations):
@@ -78,7 +79,7 @@ def test_requests_per_second(wire, target, total):
 
 
 def test_the_clusters_defaults_hold_where_the_revision_says_nothing():
-    base = Defaults(
+    base = AutoscalerConfig(
         target_concurrency=10, target_utilisation=1, min_scale=1, max_scale=9, initial_scale=2,
         scale_down_delay_s=30, retention_s=40, enable_scale_to_zero=False, stable_window_s=30,
         target_burst_capacity=0,
@@ -92,7 +93,7 @@ def test_the_clusters_defaults_hold_where_the_revision_says_nothing():
 
 
 def test_a_first_scale_of_zero_is_the_clusters_where_that_is_not_allowed():
-    base = Defaults(allow_zero_initial_scale=False, initial_scale=3)
+    base = AutoscalerConfig(allow_zero_initial_scale=False, initial_scale=3)
     assert decider_spec(revision(initial_scale="0"), base).initial_scale == 3
     assert decider_spec(revision(initial_scale="0")).initial_scale == 0
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hearth.api.config import AutoscalerConfig
 from hearth.api.meta import Wire, annotations_of, labels_of
 from hearth.api.names import ROUTING_STATE_LABEL
 from hearth.api.serving.annotations import autoscaling_annotations, parse_duration_s
-from hearth.controllers.core.config import KnativeConfig
 
 PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"
 
@@ -34,13 +34,16 @@ class Scale:
         return max(self.floor, self.initial)
 
 
-def scale_of(revision: Wire, config: KnativeConfig) -> Scale:
+def scale_of(revision: Wire, config: AutoscalerConfig) -> Scale:
     """The bounds of a revision; values that do not parse count as absent (the API refuses them)."""
     said = autoscaling_annotations(annotations_of(revision))
     floor = _count(said.get("min-scale"), config.min_scale)
     unreachable = labels_of(revision).get(ROUTING_STATE_LABEL) == "reserve"
+    initial = _count(said.get("initial-scale"), config.initial_scale)
+    if initial == 0 and not config.allow_zero_initial_scale:
+        initial = config.initial_scale
     return Scale(
-        initial=_count(said.get("initial-scale"), config.initial_scale),
+        initial=initial,
         floor=0 if unreachable else floor,
         progress_deadline_s=_progress_deadline_s(revision, config),
     )
@@ -50,7 +53,7 @@ def _count(text: str | None, default: int) -> int:
     return int(text) if text is not None and text.isdigit() else default
 
 
-def _progress_deadline_s(revision: Wire, config: KnativeConfig) -> float:
+def _progress_deadline_s(revision: Wire, config: AutoscalerConfig) -> float:
     text = annotations_of(revision).get(PROGRESS_DEADLINE_ANNOTATION, "")
     try:
         return parse_duration_s(text) if text else config.progress_deadline_s

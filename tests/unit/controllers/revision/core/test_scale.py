@@ -1,6 +1,6 @@
 import pytest
 
-from hearth.controllers.core.config import KnativeConfig
+from hearth.api.config import AutoscalerConfig
 from hearth.controllers.revision.core.scale import Scale, scale_of
 
 A = "autoscaling.knative.dev/"
@@ -26,7 +26,7 @@ def revision(state="active", **annotations):
     ],
 )
 def test_the_bounds_are_the_annotations(given, want):
-    assert scale_of(given, KnativeConfig()) == want
+    assert scale_of(given, AutoscalerConfig()) == want
 
 
 @pytest.mark.parametrize(

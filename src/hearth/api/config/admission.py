@@ -1,0 +1,32 @@
+"""Admission of Knative's config maps: one that is not understood is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
+from hearth.api.config.domains import read_domains
+from hearth.api.config.network import read_network
+from hearth.api.errors import FieldError
+from hearth.api.meta import Wire, metadata, name_of
+from hearth.api.names import KNATIVE_NAMESPACE
+
+#: How each config map of namespace ``knative-serving`` is read; raises ``ValueError``.
+READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
+    "config-autoscaler": read_autoscaler,
+    "config-deployment": lambda data: read_deployment(data, AutoscalerConfig()),
+    "config-domain": read_domains,
+    "config-network": read_network,
+}
+
+
+def validate_config_map(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """One of Knative's config maps must be understood; others hold what they like."""
+    reader = READERS.get(name_of(wire))
+    if reader is None or metadata(wire).get("namespace") != KNATIVE_NAMESPACE:
+        return []
+    try:
+        reader(wire.get("data") or {})
+    except ValueError as error:
+        return [FieldError("data", f"validation failed: {error}")]
+    return []
