@@ -48,6 +48,8 @@ TARGET_ANNOTATION = "hearth.dev/target"
 HTTP_PROTOCOL_ANNOTATION = "hearth.dev/http-protocol"
 #: In the status of a Route: ``TAG=NAME,…``, by what names its tags are reached from inside.
 TAG_HOSTS_ANNOTATION = "hearth.dev/tag-hosts"
+#: On a PooledReplicaSet: why the autoscaler set its scale to what it is.
+SCALE_REASON_ANNOTATION = "hearth.dev/scale-reason"
 CODE_ANNOTATION = "hearth.dev/code"  #: URL of the package
 CODE_DIGEST_ANNOTATION = "hearth.dev/code-digest"  #: ``sha256:<hex>`` of the package
 LAYER_ANNOTATION = "hearth.dev/layer"  #: URL of the dependencies' layer

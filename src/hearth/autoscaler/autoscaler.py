@@ -24,7 +24,7 @@ from hearth.api.meta import (
     labels_of,
     spec_of,
 )
-from hearth.api.names import REVISION_LABEL
+from hearth.api.names import REVISION_LABEL, SCALE_REASON_ANNOTATION
 from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import TICK_S, Answer, Observation, State, decide, resumed
 from hearth.autoscaler.core.spec import decider_spec
@@ -166,7 +166,8 @@ class ShardAutoscaler:
     def _is_at_rest(self, decided: Known) -> bool:
         """Nothing runs, nothing is asked for: a decision could not change anything."""
         idle = decided.is_idle(self._clock.monotonic_s())
-        return decided.replicas == 0 and decided.spec.floor == 0 and idle
+        floor = decided.spec.floor or decided.spec.schedule
+        return decided.replicas == 0 and not floor and idle
 
     def _decide(self, key: ObjectKey, decided: Known) -> None:
         if not decided.spec.is_kpa:
@@ -180,6 +181,7 @@ class ShardAutoscaler:
             panic=decided.panic.average(now),
             idle=decided.is_idle(now),
             observed_s=now - decided.since_s,
+            scheduled=decided.scheduled(self._clock.now()),
         )
         answer, decided.state = decide(decided.spec, seen, decided.state)
         decided.answer = answer
@@ -200,11 +202,10 @@ class ShardAutoscaler:
 
     async def _scale(self, key: ObjectKey, answer: Answer) -> bool:
         """Set the scale; whether it was set."""
-        scale = {"spec": {"replicas": answer.replicas}}
+        meta = {"annotations": {SCALE_REASON_ANNOTATION: answer.reason}}
+        scale = {"metadata": meta, "spec": {"replicas": answer.replicas}}
         try:
-            await self._client.patch(
-                POOLED_REPLICA_SET, key.namespace, key.name, scale, subresource="scale"
-            )
+            await self._client.patch(POOLED_REPLICA_SET, key.namespace, key.name, scale)
         except NotFound:
             return False
         except (ApiError, ConnectionError) as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from hearth.api.activation import RevisionStat
+from hearth.api.serving.schedule import Floor, floor_at
 from hearth.autoscaler.core.decider import TICK_S, Answer, State
 from hearth.autoscaler.core.spec import RPS, DeciderSpec
 from hearth.autoscaler.core.windows import Window
@@ -32,6 +34,7 @@ class Known:
     poked_s: float = -1e9
     replicas: int = 0  #: the scale as set, ahead of the cache
     answer: Answer | None = None  #: the last one
+    _floor: Floor | None = None  #: of the schedule, as it was last looked up
     _gateways: dict[str, _Seen] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -45,8 +48,17 @@ class Known:
     def follow(self, spec: DeciderSpec) -> None:
         """It asks for something else now; figures stay where they mean the same."""
         was, self.spec = self.spec, spec
+        self._floor = None
         if _windows_of(was) != _windows_of(spec):
             self._make_windows()
+
+    def scheduled(self, now: datetime) -> int:
+        """The pods that stay by the schedule at this moment; looked up again when it changes."""
+        if not self.spec.schedule:
+            return 0
+        if self._floor is None or now >= self._floor.until:
+            self._floor = floor_at(self.spec.schedule, now)
+        return self._floor.pods
 
     def is_idle(self, now_s: float) -> bool:
         """Whether the stable window saw no request, however short."""

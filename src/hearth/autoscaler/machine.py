@@ -127,7 +127,7 @@ class MachineClass:
         if not known.spec.reachable:
             self._scaler.set_scale(key, known, Answer(0, "no Route refers to it"))
             return
-        spec = machine_spec(revision, known.spec)
+        spec = machine_spec(revision, known.spec, known.scheduled(self._clock.now()))
         seen: Measured | None = None
         fault = ""
         try:
@@ -179,7 +179,7 @@ class MachineClass:
             self._events.record(revision, "Warning", "FailedGetResourceMetric", said)
 
 
-def machine_spec(revision: Wire, spec: DeciderSpec) -> MachineSpec:
+def machine_spec(revision: Wire, spec: DeciderSpec, scheduled: int = 0) -> MachineSpec:
     """What a revision asks of this class; ``window`` stands for both of Kubernetes' windows.
 
     Source: knative/serving pkg/reconciler/autoscaling/hpa/resources/hpa.go.
@@ -194,7 +194,8 @@ def machine_spec(revision: Wire, spec: DeciderSpec) -> MachineSpec:
             up_s = down_s = parse_duration_s(own["window"])
     except ValueError:
         log.debug("annotation not read", extra={"f": {"revision": name_of(revision)}})
-    return MachineSpec(spec.metric, target, max(1, spec.floor), spec.max_scale, up_s, down_s)
+    low = max(1, spec.floor, scheduled)
+    return MachineSpec(spec.metric, target, low, spec.max_scale, up_s, down_s)
 
 
 def make_autoscaler(revision: Wire, spec: MachineSpec) -> Wire:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from hearth.api.activation import Activation, RevisionStat, StatReport
 from hearth.api.kinds import CONFIG_MAP, CORE_EVENT, POD, POOLED_REPLICA_SET, REVISION
@@ -15,14 +16,18 @@ from hearth.runtime import EventRecorder, Informers
 from tests.unit.fake_api import FakeApi
 from tests.unit.virtual import run_virtual
 
+SETS = POOLED_REPLICA_SET.plural
 KEY = ObjectKey("root", "default", "app")
 
 
 class LoopClock(SystemClock):
-    """Intervals in the virtual time of the loop."""
+    """The virtual time of the loop: a story begins on a Tuesday at five to eight."""
 
     def monotonic_s(self):
         return asyncio.get_running_loop().time()
+
+    def now(self):
+        return datetime(2026, 11, 24, 7, 55, tzinfo=UTC) + timedelta(seconds=self.monotonic_s())
 
 
 @dataclass
@@ -43,8 +48,12 @@ class FakeInstances:
         return Activation(f"{key.namespace}/{key.name}-0", "10.0.0.1:8080", {}, "pool")
 
 
-def make_revision(api, name="app", *, replicas=0, state="active", ready=True, **annotations):
+def make_revision(
+    api, name="app", *, replicas=0, state="active", ready=True, schedule="", **annotations
+):
     named = {f"autoscaling.knative.dev/{k.replace('_', '-')}": v for k, v in annotations.items()}
+    if schedule:
+        named["hearth.dev/scheduled-min-scale"] = schedule
     meta = {
         "name": name,
         "labels": {"serving.knative.dev/routingState": state},
@@ -82,7 +91,7 @@ class Rig:
 
     def scaled(self):
         """How many times a scale was written."""
-        return sum(path.endswith("/scale") for _, path in self.api.writes)
+        return sum(path.endswith(f"/{SETS}/{KEY.name}") for _, path in self.api.writes)
 
     def configure(self, **data):
         """Set the data of ``config-autoscaler``."""

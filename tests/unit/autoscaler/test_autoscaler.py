@@ -8,7 +8,7 @@ from hearth.api.kinds import POOLED_REPLICA_SET, REVISION
 from tests.unit.autoscaler.rig import make_ready, make_revision, run_story
 
 REQUEST = ActivateRequest("default", "app")
-SCALE = "/clusters/root/apis/hearth.dev/v1alpha1/namespaces/default/pooledreplicasets/app/scale"
+SCALE = "/clusters/root/apis/hearth.dev/v1alpha1/namespaces/default/pooledreplicasets/app"
 
 
 def with_app(**options):
@@ -30,7 +30,7 @@ def test_many_requests_that_wait_cause_one_activation_and_one_write():
 
     pods, asked, writes, replicas = run_story(story, with_app())
     assert (pods, asked, replicas) == ({"default/app-0"}, 1, 1)
-    assert [path.rpartition("/")[2] for _, path in writes] == ["scale"]
+    assert [path.split("/")[-2:] for _, path in writes] == [["pooledreplicasets", "app"]]
 
 
 def test_an_activation_asks_for_the_activation_scale():

@@ -14,6 +14,7 @@ from hearth.api.errors import FieldError
 from hearth.api.meta import Wire, annotations_of, metadata, name_of, spec_of
 from hearth.api.names import CODE_ANNOTATION, CODE_DIGEST_ANNOTATION, RUNTIME_IMAGE_PREFIX
 from hearth.api.serving.annotations import autoscaling_faults
+from hearth.api.serving.schedule import schedule_faults
 
 MAX_TIMEOUT_SECONDS = 600
 MAX_CONCURRENCY = 1000
@@ -89,6 +90,7 @@ def validate_revision(wire: Wire, old: Wire | None) -> list[FieldError]:
     """A Revision; its spec never changes."""
     faults = [*_revision_spec(spec_of(wire), annotations_of(wire), "spec")]
     faults += autoscaling_faults(annotations_of(wire), "metadata.annotations")
+    faults += schedule_faults(annotations_of(wire), "metadata.annotations")
     if old is not None and spec_of(old) != spec_of(wire):
         faults.append(FieldError("spec", "Immutable fields changed (-old +new): spec"))
     return faults
@@ -120,6 +122,7 @@ def _template(template: Any, parent: str, path: str) -> Faults:
             yield disallowed(f"{path}.metadata.{field}")
     annotations = annotations_of(template)
     yield from autoscaling_faults(annotations, f"{path}.metadata.annotations")
+    yield from schedule_faults(annotations, f"{path}.metadata.annotations")
     yield from _revision_spec(template["spec"], annotations, f"{path}.spec")
 
 

@@ -10,6 +10,7 @@ from hearth.api.config.autoscaler import TARGET_MIN, AutoscalerConfig
 from hearth.api.meta import Wire, annotations_of, labels_of, spec_of
 from hearth.api.names import ROUTING_STATE_LABEL
 from hearth.api.serving.annotations import HPA, KPA, autoscaling_annotations, parse_duration_s
+from hearth.api.serving.schedule import SCHEDULE_ANNOTATION, ScheduledFloor, parse_schedule
 
 PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"
 
@@ -44,6 +45,7 @@ class DeciderSpec:
     target_burst_capacity: float = 211.0
     scale_to_zero: bool = True
     weighted: bool = False  #: newer seconds count more
+    schedule: tuple[ScheduledFloor, ...] = ()
 
     @property
     def is_kpa(self) -> bool:
@@ -103,7 +105,15 @@ def decider_spec(revision: Wire, defaults: AutoscalerConfig | None = None) -> De
         ),
         scale_to_zero=base.enable_scale_to_zero,
         weighted=algorithm in ("weighted-exponential", "weightedExponential"),
+        schedule=_schedule(annotations_of(revision).get(SCHEDULE_ANNOTATION, "")),
     )
+
+
+def _schedule(text: str) -> tuple[ScheduledFloor, ...]:
+    try:
+        return parse_schedule(text)
+    except ValueError:
+        return ()
 
 
 def _initial_scale(own: dict[str, str], base: AutoscalerConfig) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from hearth.api.kinds import CORE_EVENT, POD, REVISION, SERVICE
+from hearth.api.kinds import CORE_EVENT, POD, POOLED_REPLICA_SET, REVISION, SERVICE
 from hearth.api.meta import (
     Wire,
     annotations_of,
@@ -24,9 +24,11 @@ from hearth.api.names import (
     CODE_DIGEST_ANNOTATION,
     CONFIGURATION_GENERATION_LABEL,
     LAYER_DIGEST_ANNOTATION,
+    SCALE_REASON_ANNOTATION,
     SERVICE_LABEL,
 )
 from hearth.api.pods import user_container
+from hearth.api.serving.schedule import SCHEDULE_ANNOTATION
 from hearth.cli.command import common_options, examples
 from hearth.cli.completing import service_names
 from hearth.cli.core.tables import first_line, format_fields, format_table
@@ -43,6 +45,7 @@ class _Found:
     revisions: Sequence[Wire]
     pods: Sequence[Wire]
     events: Sequence[Wire]
+    sets: Sequence[Wire]
 
 
 @click.command(epilog=examples("hearth describe hello", "hearth describe hello -o yaml"))
@@ -63,7 +66,8 @@ async def _find(session: Session, name: str) -> _Found:
     about = {name, *map(name_of, revisions), *map(name_of, pods)}
     events = (await client.list(CORE_EVENT, namespace)).items
     ours = [e for e in events if (e.get("involvedObject") or {}).get("name") in about]
-    return _Found(service, sorted(revisions, key=_number, reverse=True), pods, ours)
+    sets = (await client.list(POOLED_REPLICA_SET, namespace, label_selector=own)).items
+    return _Found(service, sorted(revisions, key=_number, reverse=True), pods, ours, sets)
 
 
 def _sections(found: _Found) -> Iterator[str]:
@@ -75,6 +79,8 @@ def _sections(found: _Found) -> Iterator[str]:
     )
     headings = ("REVISION", "TRAFFIC", "TAGS", "READY", "PODS", "AGE", "REASON")
     yield format_table(headings, (_revision(found, r) for r in found.revisions))
+    if scales := list(_scales(found)):
+        yield format_table(("REVISION", "SCALE", "WHY"), scales)
     if found.pods:
         yield format_table(
             ("POD", "REVISION", "PHASE", "FROM", "AGE"), (_pod(p) for p in found.pods)
@@ -113,6 +119,17 @@ def _revision(found: _Found, revision: Wire) -> list[object]:
     shown = f"{percent}%" if targets else "-"
     return [name, shown, tags, ready.get("status", "Unknown"), pods, age(revision),
             ready.get("reason")]  # fmt: skip
+
+
+def _scales(found: _Found) -> Iterator[list[object]]:
+    """What the autoscaler set, and why; and what is scheduled."""
+    for revision in found.revisions:
+        name = name_of(revision)
+        for each in found.sets:
+            if name_of(each) == name and (why := annotations_of(each).get(SCALE_REASON_ANNOTATION)):
+                yield [name, spec_of(each).get("replicas", 0), why]
+        if scheduled := annotations_of(revision).get(SCHEDULE_ANNOTATION):
+            yield [name, "", f"scheduled: {scheduled}"]
 
 
 def _pod(pod: Wire) -> list[object]:
