@@ -13,11 +13,12 @@ from pathlib import Path
 import yaml
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from hearth.apiserver.auth import write_private
+from hearth.kit.x509 import pem_of_key, sign
 
 _CA_DAYS = 3650
 _SERVER_DAYS = 365
@@ -59,8 +60,8 @@ def open_pki(folder: Path, host: str = "localhost") -> Pki:
     names = _names(host)
     if not _serves(pki, ca, names):
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = _certificate("hearth", key, ca_key, ca.subject, _SERVER_DAYS, names)
-        write_private(pki.key, _pem(key))
+        certificate = sign("hearth", key, ca_key, ca.subject, _valid(_SERVER_DAYS), names)
+        write_private(pki.key, pem_of_key(key))
         write_private(pki.certificate, certificate.public_bytes(serialization.Encoding.PEM))
     return pki
 
@@ -89,8 +90,8 @@ def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certifica
             return key, certificate
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hearth-ca")])
-    certificate = _certificate("hearth-ca", key, key, subject, _CA_DAYS, None)
-    write_private(key_file, _pem(key))
+    certificate = sign("hearth-ca", key, key, subject, _valid(_CA_DAYS), None)
+    write_private(key_file, pem_of_key(key))
     write_private(file, certificate.public_bytes(serialization.Encoding.PEM))
     return key, certificate
 
@@ -116,36 +117,8 @@ def _ends_soon(certificate: x509.Certificate) -> bool:
     return certificate.not_valid_after_utc < datetime.now(UTC) + timedelta(days=_RENEW_DAYS)
 
 
-def _certificate(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    signer: ec.EllipticCurvePrivateKey,
-    issuer: x509.Name,
-    days: int,
-    names: list[x509.GeneralName] | None,
-) -> x509.Certificate:
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=days))
-        .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True)
-    )
-    if names is None:
-        usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-        builder = builder.add_extension(usage, critical=True)
-    else:
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        server = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = builder.add_extension(server, critical=False)
-    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
-    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    builder = builder.add_extension(identifier, critical=False).add_extension(own, critical=False)
-    return builder.sign(signer, hashes.SHA256())
+def _valid(days: int) -> tuple[datetime, timedelta]:
+    return datetime.now(UTC), timedelta(days=days)
 
 
 def _names(host: str) -> list[x509.GeneralName]:
@@ -159,14 +132,6 @@ def _names(host: str) -> list[x509.GeneralName]:
         *(x509.DNSName(name) for name in sorted(dns)),
         *(x509.IPAddress(ipaddress.ip_address(address)) for address in sorted(addresses)),
     ]
-
-
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def write_kubeconfig(path: Path, url: str, pki: Pki, user: str, token: str) -> None:

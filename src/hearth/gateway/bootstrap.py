@@ -22,6 +22,8 @@ from hearth.gateway.translate import (
 Config = dict[str, Any]
 Address = tuple[str, int]
 
+NO_SNI = "no-server-name"  #: what a client asks for that asks for no name
+
 #: Statuses with which a held request may be answered instead of being sent on.
 REPLY_STATUSES = (404, 429, 500, 502, 503, 504)
 STATUS_HEADER = "hearth-reply-status"
@@ -31,13 +33,21 @@ _HOLD_TIMEOUT = "3600s"  #: the activator itself ends a hold earlier
 
 
 def make_bootstrap(
-    *, name: str, edge: Address, inside: Address, xds: str, activator: str, admin: str
+    *,
+    name: str,
+    edge: Address,
+    https: Address,
+    inside: Address,
+    xds: str,
+    activator: str,
+    admin: str,
 ) -> Config:
     """The bootstrap.
 
     Args:
         name: the gateway's.
         edge: where requests from outside arrive.
+        https: where requests from outside arrive over TLS.
         inside: where requests from inside arrive, which may be for cluster-local hosts.
         xds: path of a unix socket, as are the last two.
         activator: likewise.
@@ -60,6 +70,7 @@ def make_bootstrap(
             ],
             "listeners": [
                 _edge("edge", edge, fragments=1),
+                _edge("https", https, fragments=1, tls=True),
                 _edge("inside", inside, fragments=2),
                 _cold("cold", "hold"),
                 _cold("cold-h2", "hold-h2"),
@@ -88,7 +99,14 @@ def make_bootstrap(
 #: What is not asked for is not kept: 38 instead of 60 MB per 1,000 clusters (measured).
 _KEPT_STATS = [
     {"prefix": prefix}
-    for prefix in ("cluster_manager.", "http.edge.", "http.inside.", "listener_manager.", "server.")
+    for prefix in (
+        "cluster_manager.",
+        "http.edge.",
+        "http.https.",
+        "http.inside.",
+        "listener_manager.",
+        "server.",
+    )
 ]
 
 
@@ -150,7 +168,7 @@ _ROUTER = {
 }
 
 
-def _edge(name: str, address: Address, *, fragments: int) -> Config:
+def _edge(name: str, address: Address, *, fragments: int, tls: bool = False) -> Config:
     """A listener for requests; see ``make_scopes`` for what the number of key fragments does."""
     by_host = {
         "header_value_extractor": {"name": ":authority", "element_separator": ":", "index": 0}
@@ -177,8 +195,41 @@ def _edge(name: str, address: Address, *, fragments: int) -> Config:
     return {
         "name": name,
         "address": {"socket_address": {"address": address[0], "port_value": address[1]}},
-        "filter_chains": [{"filters": [manager]}],
+        "filter_chains": [{"filters": [manager], **(_tls() if tls else {})}],
     }
+
+
+def _tls() -> Config:
+    """TLS with the certificate of the name that the client asks for (SNI), fetched when it does.
+
+    So a host with a certificate costs the gateway nothing before it is used, and one certificate
+    more, or a renewed one, changes no listener. For a name without a certificate there is none: the
+    handshake fails.
+    """
+    selectors = f"{TYPES}.extensions.transport_sockets.tls.cert_selectors.on_demand_secret.v3"
+    mappers = f"{TYPES}.extensions.transport_sockets.tls.cert_mappers.sni.v3"
+    by_name = {
+        "name": "envoy.tls.certificate_mappers.sni",
+        "typed_config": {"@type": f"{mappers}.SNI", "default_value": NO_SNI},
+    }
+    selector = {
+        "name": "envoy.tls.certificate_selectors.on_demand_secret",
+        "typed_config": {
+            "@type": f"{selectors}.Config",
+            "config_source": ADS,
+            "certificate_mapper": by_name,
+        },
+    }
+    context = {
+        "@type": f"{TYPES}.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        "disable_stateless_session_resumption": True,  # Envoy has both only for certificates
+        "disable_stateful_session_resumption": True,  # that it knows before the handshake
+        "common_tls_context": {
+            "alpn_protocols": ["h2", "http/1.1"],
+            "custom_tls_certificate_selector": selector,
+        },
+    }
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
 def _too_slow() -> Config:

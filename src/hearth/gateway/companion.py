@@ -63,6 +63,7 @@ class Gateway:
         self._settings = settings
         self._clock = clock
         self.http_port = free_port(settings.host, settings.port)
+        self.https_port = free_port(settings.host, settings.https_port)
         self.inside_port = free_port(settings.inside_host, settings.inside_port)
         self._resources = Resources()
         self._programming = Programming(informers, self._resources)
@@ -106,6 +107,7 @@ class Gateway:
         config = make_bootstrap(
             name=settings.name,
             edge=(settings.host, self.http_port),
+            https=(settings.host, self.https_port),
             inside=(settings.inside_host, self.inside_port),
             xds=f"{sockets}/xds",
             activator=f"{sockets}/activator",

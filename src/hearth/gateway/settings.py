@@ -14,6 +14,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     state: Path  #: Envoy's log is kept below it
     host: str = "127.0.0.1"  #: where Envoy listens
     port: int = 8080  #: 0 picks a free one
+    https_port: int = 0  #: where it listens for TLS; 0 picks a free one
     inside_host: str = "127.0.0.1"  #: where Envoy listens for requests from inside
     inside_port: int = 0  #: 0 picks a free one
     group: str = "default"  #: the ServiceGroup it serves
