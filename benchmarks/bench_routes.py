@@ -38,8 +38,10 @@ async def _measure(services: int) -> dict[str, object]:
     resources, port = Resources(), free_port("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder:
         paths = {name: f"{folder}/{name}" for name in ("xds", "activator", "admin")}
-        inside = ("127.0.0.1", free_port("127.0.0.1", 0))
-        config = make_bootstrap(name="bench", edge=("127.0.0.1", port), inside=inside, **paths)
+        https, inside = (("127.0.0.1", free_port("127.0.0.1", 0)) for _ in range(2))
+        config = make_bootstrap(
+            name="bench", edge=("127.0.0.1", port), https=https, inside=inside, **paths
+        )
         server = await serve_xds(resources, f"unix:{paths['xds']}", lambda report: None, 0.1)
         envoy = Envoy(config, Path(folder), 2, port)
         running = asyncio.create_task(envoy.run())

@@ -28,6 +28,7 @@ from hearth.api.errors import NotFound
 from hearth.api.kinds import DOMAIN_MAPPING, LEASE, POD, REVISION, ROUTE
 from hearth.api.meta import annotations_of, resource_version_of
 from hearth.api.names import (
+    HTTP_PROTOCOL_ANNOTATION,
     PROGRAMMED_ANNOTATION,
     PROGRAMMED_DOMAINS_ANNOTATION,
     REVISION_LABEL,
@@ -114,7 +115,9 @@ class Edge:
         meta = {"name": name, "annotations": annotations or {}}
         self.api.put(REVISION, {"metadata": meta, "spec": whole})
 
-    async def route(self, name: str, *traffic: dict[str, object], local: bool = False) -> None:
+    async def route(
+        self, name: str, *traffic: dict[str, object], local: bool = False, redirected: bool = False
+    ) -> None:
         """A Route with this traffic; returns once the gateway says that Envoy has it."""
         self.api.put(ROUTE, {"metadata": {"name": name}, "spec": {}})
         domain = "svc.cluster.local" if local else f"localhost:{self.port}"
@@ -122,13 +125,17 @@ class Edge:
             if "tag" in target:
                 target["url"] = f"http://{target['tag']}-{name}.default.{domain}"
         url = f"http://{name}.default.{domain}"
-        wire = self.api.set_status(ROUTE, name, {"url": url, "traffic": list(traffic)})
+        said = {HTTP_PROTOCOL_ANNOTATION: "redirected"} if redirected else None
+        status = {"url": url, "traffic": list(traffic), "annotations": said}
+        wire = self.api.set_status(ROUTE, name, status)
         wanted = int(resource_version_of(wire))
         await until(lambda: self.programmed >= wanted, 10, f"route {name} is programmed")
 
-    async def mapping(self, host: str, target: str, *, claimed: bool = True) -> None:
+    async def mapping(
+        self, host: str, target: str, *, claimed: bool = True, spec: dict[str, object] | None = None
+    ) -> None:
         """A DomainMapping, as its controller leaves it; returns once Envoy has it."""
-        self.api.put(DOMAIN_MAPPING, {"metadata": {"name": host}, "spec": {}})
+        self.api.put(DOMAIN_MAPPING, {"metadata": {"name": host}, "spec": spec or {}})
         status = {
             "conditions": [{"type": "DomainClaimed", "status": str(claimed)}],
             "annotations": {TARGET_ANNOTATION: target},

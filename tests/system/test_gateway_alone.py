@@ -84,8 +84,10 @@ def alone(tmp_path):
         async def whole():
             port = free_port("127.0.0.1", 0)
             paths = {name: str(tmp_path / name) for name in ("xds", "activator", "admin")}
-            inside = ("127.0.0.1", free_port("127.0.0.1", 0))
-            config = make_bootstrap(name="g", edge=("127.0.0.1", port), inside=inside, **paths)
+            https, inside = (("127.0.0.1", free_port("127.0.0.1", 0)) for _ in range(2))
+            config = make_bootstrap(
+                name="g", edge=("127.0.0.1", port), https=https, inside=inside, **paths
+            )
             world = Alone(tmp_path, port)
             xds = await serve_xds(
                 world.resources, f"unix:{paths['xds']}", lambda report: None, interval_s=1.0

@@ -245,6 +245,7 @@ def _selects(wire: Wire, namespace: str, query: Any) -> bool:
         "metadata.name": meta["name"],
         "metadata.namespace": meta.get("namespace", ""),
         "spec.nodeName": str(spec_of(wire).get("nodeName") or ""),
+        "type": str(wire.get("type") or ""),
         "status.phase": str(status_of(wire).get("phase") or ""),
     }
     return (

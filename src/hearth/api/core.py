@@ -239,6 +239,11 @@ def pod_fields(wire: Wire) -> Mapping[str, str]:
     }
 
 
+def secret_fields(wire: Wire) -> Mapping[str, str]:
+    """What secrets can be selected by."""
+    return {**plain_fields(wire), "type": wire.get("type") or ""}
+
+
 def event_fields(wire: Wire) -> Mapping[str, str]:
     """What events can be selected by."""
     about = wire.get("involvedObject") or wire.get("regarding") or {}
@@ -360,6 +365,7 @@ RESOURCES = (
         SECRET, Secret, "secret", (), (), frozenset(),
         (Column("Type", at("type")),
          Column("Data", lambda w: len(w.get("data") or ()), "integer")), default_secret,
+        fields=secret_fields,
     ),
     Resource(
         CONFIG_MAP, ConfigMap, "configmap", ("cm",), (), frozenset(),

@@ -39,9 +39,10 @@ PODPOOL_LABEL = "hearth.dev/podpool"  #: on warm pods: the PodPool they belong t
 GATEWAY_LABEL = "hearth.dev/gateway"  #: on a gateway's Lease: the ServiceGroup it serves
 #: On a gateway's Lease: the highest resourceVersion of Routes and Revisions it has programmed.
 PROGRAMMED_ANNOTATION = "hearth.dev/programmed"
-#: The same for DomainMappings, and for Certificates.
+#: The same for DomainMappings, for Certificates, and for Secrets.
 PROGRAMMED_DOMAINS_ANNOTATION = "hearth.dev/programmed-domains"
 PROGRAMMED_CERTIFICATES_ANNOTATION = "hearth.dev/programmed-certificates"
+PROGRAMMED_SECRETS_ANNOTATION = "hearth.dev/programmed-secrets"  #: Secrets with certificates
 #: In the status of a DomainMapping: the Route that its host leads to.
 TARGET_ANNOTATION = "hearth.dev/target"
 #: In the status of a Route or DomainMapping: ``redirected`` if plain HTTP is sent to HTTPS.
@@ -62,6 +63,7 @@ APP_PORT_ANNOTATION = "hearth.dev/app-port"
 CONTROL_PORT_ANNOTATION = "hearth.dev/control-port"
 
 CLUSTER_DOMAIN = "svc.cluster.local"  #: suffix of what is reached from inside alone
+TLS_SECRET = "kubernetes.io/tls"  #: type of Secrets with a certificate and its key
 SYSTEM_NAMESPACE = "hearth-system"
 KNATIVE_NAMESPACE = "knative-serving"  #: Knative's config maps live here
 

@@ -15,10 +15,16 @@ from hearth.api.activation import Autoscaler, StatReport
 from hearth.api.errors import AlreadyExists, ApiError, NotFound
 from hearth.api.kinds import LEASE
 from hearth.api.meta import ObjectKey
-from hearth.api.names import GATEWAY_LABEL, SYSTEM_NAMESPACE
+from hearth.api.names import (
+    GATEWAY_LABEL,
+    PROGRAMMED_CERTIFICATES_ANNOTATION,
+    PROGRAMMED_SECRETS_ANNOTATION,
+    SYSTEM_NAMESPACE,
+)
 from hearth.client import Client
 from hearth.gateway.activator import Activator
 from hearth.gateway.bootstrap import make_bootstrap
+from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.routing import cluster_name
 from hearth.gateway.envoy import Envoy, free_port
 from hearth.gateway.limits import Limits
@@ -66,7 +72,8 @@ class Gateway:
         self.https_port = free_port(settings.host, settings.https_port)
         self.inside_port = free_port(settings.inside_host, settings.inside_port)
         self._resources = Resources()
-        self._programming = Programming(informers, self._resources)
+        certificates = Certificates(informers, self._resources, clock)
+        self._programming = Programming(informers, self._resources, certificates, self.https_port)
         self._limits = Limits(self._programming.instances_of)
         self._activator = Activator(
             autoscaler,
@@ -179,7 +186,8 @@ class Gateway:
                 return
             await asyncio.sleep(_SETTLE_S)
             programmed = self._programming.programmed
-            if self._programming.versions != noted and self._programming.is_waited_for():
+            now = self._programming.versions
+            if now != noted and (self._programming.is_waited_for() or _tls(now) != _tls(noted)):
                 return
 
     async def _write_lease(self, versions: dict[str, int]) -> None:
@@ -202,6 +210,12 @@ class Gateway:
                 await self._client.create(LEASE, {"metadata": own, "spec": spec})
             except AlreadyExists:
                 return
+
+
+def _tls(versions: dict[str, int]) -> list[int | None]:
+    """What concerns certificates: it changes rarely, and someone waits for it then."""
+    names = (PROGRAMMED_CERTIFICATES_ANNOTATION, PROGRAMMED_SECRETS_ANNOTATION)
+    return [versions.get(name) for name in names]
 
 
 @contextlib.contextmanager

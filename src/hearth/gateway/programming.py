@@ -20,6 +20,7 @@ from hearth.api.names import (
     REVISION_LABEL,
 )
 from hearth.api.pods import app_address, is_routable
+from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.owners import Owners
 from hearth.gateway.core.routing import (
     Backend,
@@ -51,8 +52,17 @@ _BY_TARGET = "target"
 class Programming:
     """Turns changes into resources. Belongs to one event loop."""
 
-    def __init__(self, informers: Informers, resources: Resources) -> None:
+    def __init__(
+        self,
+        informers: Informers,
+        resources: Resources,
+        certificates: Certificates,
+        https_port: int,
+    ) -> None:
         self._resources = resources
+        self._certificates = certificates
+        self._https_port = https_port
+        certificates.on_host = self._host_changed
         self._routes = informers.of(ROUTE, label_selector="")
         self._revisions = informers.of(REVISION, label_selector="")
         self._pods = informers.of(POD, label_selector=REVISION_LABEL)
@@ -69,7 +79,7 @@ class Programming:
         self._changed = asyncio.Event()
         self.programmed = asyncio.Event()  #: set, and replaced, when a batch is done
         #: by annotation of the Lease: Envoy has all of a kind up to this resourceVersion
-        self.versions = {PROGRAMMED_ANNOTATION: 0, PROGRAMMED_DOMAINS_ANNOTATION: 0}
+        self.versions = dict.fromkeys((PROGRAMMED_ANNOTATION, PROGRAMMED_DOMAINS_ANNOTATION), 0)
         #: told of every routable pod that is seen: its revision and its address
         self.on_instance: Callable[[ObjectKey, str], None] = lambda key, address: None
         #: told of each cluster, whenever its instances change, whether there are any
@@ -83,6 +93,7 @@ class Programming:
         self._routes.on_change(self._route_changed)
         self._mappings.on_change(self._mapping_changed)
         self._pods.on_change(self._pod_changed)
+        self._certificates.follow()
 
     def instance_of(self, key: ObjectKey) -> str | None:
         """The address of a routable pod of the revision."""
@@ -119,12 +130,14 @@ class Programming:
             self._changed.clear()
             routes = int(self._routes.resource_version or 0)
             mappings = int(self._mappings.resource_version or 0)
+            certificates = self._certificates.versions
             dirty, self._dirty = self._dirty, set()
             await self._program(dirty)
             waiting = min(self._incomplete.values(), default=0)
             self.versions = {
                 PROGRAMMED_ANNOTATION: min(routes, waiting - 1) if waiting else routes,
                 PROGRAMMED_DOMAINS_ANNOTATION: mappings,
+                **certificates,
             }
             programmed, self.programmed = self.programmed, asyncio.Event()
             programmed.set()
@@ -164,7 +177,7 @@ class Programming:
             if (route.get("status") or {}).get("traffic"):
                 self._incomplete[key] = int(route["metadata"]["resourceVersion"])
             return self._routing.get(key)  # keep what works until the rest is known
-        return routing
+        return routing.with_challenges(self._certificates.challenges_of)
 
     def _mapped(self, key: ObjectKey) -> list[Mapped]:
         mappings = self._mappings.by_index(_BY_TARGET, f"{key.namespace}/{key.name}")
@@ -195,7 +208,7 @@ class Programming:
             self._routing.pop(key, None)
         else:
             self._routing[key] = now
-            self._resources.put(ROUTES, {now.name: make_route_configuration(now)})
+            self._resources.put(ROUTES, {now.name: make_route_configuration(now, self._https_port)})
         if fresh:
             self._resources.put(SCOPES, fresh)
         self._resources.remove(SCOPES, old_scopes - own)
@@ -249,6 +262,11 @@ class Programming:
 
     def _route_changed(self, change: Change) -> None:
         self._dirty.add(change.key)
+        self._changed.set()
+
+    def _host_changed(self, host: str) -> None:
+        if owner := self._owners.owner_of(host):
+            self._dirty.add(owner)
         self._changed.set()
 
     def _mapping_changed(self, change: Change) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
@@ -143,17 +144,26 @@ def make_load_assignment(endpoints: Endpoints) -> ClusterLoadAssignment:
     return ParseDict(wire, ClusterLoadAssignment())
 
 
-def make_route_configuration(routing: Routing) -> RouteConfiguration:
-    """All virtual hosts of a Route."""
+def make_route_configuration(routing: Routing, https_port: int = 443) -> RouteConfiguration:
+    """All virtual hosts of a Route; plain HTTP is redirected to ``https_port``."""
+    hosts = [one for host in routing.hosts for one in _split(host)]
     wire = {
         "name": routing.name,
         "ignore_port_in_host_matching": True,
-        "virtual_hosts": [_virtual_host(host) for host in routing.hosts],
+        "virtual_hosts": [_virtual_host(host, https_port) for host in hosts],
     }
     return ParseDict(wire, RouteConfiguration())
 
 
-def _virtual_host(host: Host) -> dict[str, Any]:
+def _split(host: Host) -> list[Host]:
+    """What holds for the public name alone makes the others a virtual host of their own."""
+    if not host.internal or not (host.redirected or host.challenges):
+        return [host]
+    inside = replace(host, name=f"{host.name} inside", public="", redirected=False, challenges=())
+    return [replace(host, internal=()), inside]
+
+
+def _virtual_host(host: Host, https_port: int) -> dict[str, Any]:
     action: dict[str, Any] = {
         "timeout": f"{host.timeout_s}s",
         "weighted_clusters": {"clusters": [_weighted(weight) for weight in host.weights]},
@@ -165,6 +175,7 @@ def _virtual_host(host: Host) -> dict[str, Any]:
         "request_headers_to_remove": [n for n in OWN_HEADERS if n not in _OF_REVISIONS],
         "response_headers_to_remove": [RETRY_HEADER],
         "routes": [
+            *_before(host, https_port),
             {
                 "match": {"prefix": "/", "headers": [_SAFE_METHOD]},
                 "route": {**action, "retry_policy": SAFE_RETRY_POLICY},
@@ -172,6 +183,22 @@ def _virtual_host(host: Host) -> dict[str, Any]:
             {"match": {"prefix": "/"}, "route": {**action, "retry_policy": RETRY_POLICY}},
         ],
     }
+
+
+def _before(host: Host, https_port: int) -> list[dict[str, Any]]:
+    """What is answered instead of being sent on: challenges, and plain HTTP where it is not had."""
+    routes: list[dict[str, Any]] = [
+        {
+            "match": {"path": path},
+            "direct_response": {"status": 200, "body": {"inline_string": body}},
+        }
+        for path, body in host.challenges
+    ]
+    if host.redirected:  # the edge itself sets that header
+        plain = {"name": "x-forwarded-proto", "string_match": {"exact": "http"}}
+        redirect = {"https_redirect": True, "port_redirect": https_port}
+        routes.append({"match": {"prefix": "/", "headers": [plain]}, "redirect": redirect})
+    return routes
 
 
 _SAFE_METHOD = {

@@ -57,12 +57,14 @@ class Informer:
         *,
         namespace: str = "",
         label_selector: str = "",
+        field_selector: str = "",
         sharing: Sharing | None = None,
     ) -> None:
         self.kind = kind
         self._client = client
         self._namespace = namespace
         self._label_selector = label_selector
+        self._field_selector = field_selector
         self._objects: dict[ObjectKey, Wire] = {}
         self._handlers: list[OnChange] = []
         self._index_by: dict[str, IndexBy] = {}
@@ -141,7 +143,10 @@ class Informer:
 
     async def _list(self) -> None:
         found = await self._client.list(
-            self.kind, self._namespace, label_selector=self._label_selector
+            self.kind,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
         )
         seen = set()
         for wire in found.items:
@@ -159,6 +164,7 @@ class Informer:
             self._namespace,
             resource_version=self.resource_version,
             label_selector=self._label_selector,
+            field_selector=self._field_selector,
         ):
             self._take(event)
 
@@ -215,23 +221,37 @@ class Informers:
         """Watch as ``client``; ``label_selector`` is the shard's, for kinds that carry a shard."""
         self._client = client
         self._label_selector = label_selector
-        self._informers: dict[tuple[Kind, str, str], Informer] = {}
+        self._informers: dict[tuple[Kind, str, str, str], Informer] = {}
         self._sharing = Sharing()
         self._tasks: asyncio.TaskGroup | None = None
 
-    def of(self, kind: Kind, *, namespace: str = "", label_selector: str | None = None) -> Informer:
+    @property
+    def tenant(self) -> str:
+        """Whose objects these are, unless they say so themselves."""
+        return self._client.tenant
+
+    def of(
+        self,
+        kind: Kind,
+        *,
+        namespace: str = "",
+        label_selector: str | None = None,
+        field_selector: str = "",
+    ) -> Informer:
         """The informer of a kind; ``label_selector`` replaces the shard's."""
         selector = self._label_selector if label_selector is None else label_selector
-        informer = self._informers.get((kind, namespace, selector))
+        place = (kind, namespace, selector, field_selector)
+        informer = self._informers.get(place)
         if informer is None:
             informer = Informer(
                 self._client,
                 kind,
                 namespace=namespace,
                 label_selector=selector,
+                field_selector=field_selector,
                 sharing=self._sharing,
             )
-            self._informers[kind, namespace, selector] = informer
+            self._informers[place] = informer
             if self._tasks is not None:
                 self._tasks.create_task(informer.run(), name=f"informer {kind}")
         return informer

@@ -44,7 +44,7 @@ class ControllerParts:
 
 
 def make_controller(
-    client: Client, informers: Informers, settings: Settings, http_port: int
+    client: Client, informers: Informers, settings: Settings, http_port: int, https_port: int
 ) -> ControllerParts:
     """Serving controllers, pool, autoscaler and placement.
 
@@ -53,11 +53,18 @@ def make_controller(
         informers: of the process.
         settings: of the process.
         http_port: the gateway's, for the URLs of services.
+        https_port: likewise, of those with a certificate.
     """
     clock = SystemClock()
     events = EventRecorder(client, "hearth-controller", clock)
     serving = controllers(
-        client, informers, domain=settings.domain, port=http_port, events=events, clock=clock
+        client,
+        informers,
+        domain=settings.domain,
+        port=http_port,
+        https_port=https_port,
+        events=events,
+        clock=clock,
     )
     pool = Pool(client, informers, clock, events)
     autoscaler = ShardAutoscaler(client, informers, pool, clock, events)
@@ -82,6 +89,7 @@ def make_gateway(
         state=Path(settings.state) / "gateway",
         host=settings.http_host,
         port=settings.http_port,
+        https_port=settings.https_port,
         inside_host=settings.inside_host,
         inside_port=settings.inside_port,
         workers=settings.envoy_workers or os.cpu_count() or 1,

@@ -122,7 +122,9 @@ async def _up(settings: Settings) -> None:
         informers = Informers(client, label_selector=shard_selector(settings.shard))
         gateway_proxy = _Later()
         gateway = make_gateway(client, informers, gateway_proxy, settings)
-        controller = make_controller(client, informers, settings, gateway.http_port)
+        controller = make_controller(
+            client, informers, settings, gateway.http_port, gateway.https_port
+        )
         gateway_proxy.autoscaler = controller.autoscaler
         agent, node_events = make_node(node_client, informers, settings)
         await controller.pool.make_default(settings.pool)
@@ -255,7 +257,9 @@ async def _controller(settings: Settings, kubeconfig: Path) -> None:
     stop = _stop_on_signals()
     async with _connected(kubeconfig, "hearth") as client:
         informers = Informers(client, label_selector=shard_selector(settings.shard))
-        controller = make_controller(client, informers, settings, settings.http_port)
+        controller = make_controller(
+            client, informers, settings, settings.http_port, settings.https_port
+        )
         await controller.pool.make_default(settings.pool)
         server, port = await make_autoscaler_server(client, controller.autoscaler, settings)
         print(f"autoscaler  https://{settings.autoscaler_host}:{port}", flush=True)

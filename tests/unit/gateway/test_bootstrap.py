@@ -24,11 +24,14 @@ def bootstrap():
     wire = make_bootstrap(
         name="g1",
         edge=("127.0.0.1", 8080),
+        https=("127.0.0.1", 8443),
         inside=("127.0.0.2", 8081),
         xds="/run/xds",
         activator="/run/act",
         admin="/run/a",
     )
+    for listener in wire["static_resources"]["listeners"]:
+        listener["filter_chains"][0].pop("transport_socket", None)  # of a type not known here
     return ParseDict(wire, Bootstrap())
 
 
@@ -43,9 +46,11 @@ def managers(bootstrap):
 
 
 def test_everything_but_the_edge_is_within_the_machine(bootstrap):
-    edge, inside, *others = bootstrap.static_resources.listeners
+    edge, https, inside, *others = bootstrap.static_resources.listeners
     address = edge.address.socket_address
     assert (edge.name, address.address, address.port_value) == ("edge", "127.0.0.1", 8080)
+    address = https.address.socket_address
+    assert (https.name, address.address, address.port_value) == ("https", "127.0.0.1", 8443)
     address = inside.address.socket_address
     assert (inside.name, address.address, address.port_value) == ("inside", "127.0.0.2", 8081)
     assert [(o.name, o.WhichOneof("listener_specifier")) for o in others] == [

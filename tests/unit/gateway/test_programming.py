@@ -11,8 +11,10 @@ from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from hearth.api.kinds import REVISION, ROUTE
 from hearth.api.meta import resource_version_of
 from hearth.client import Client
+from hearth.gateway.certificates import Certificates
 from hearth.gateway.programming import Programming
 from hearth.gateway.xds import CLUSTER, ENDPOINTS, ROUTES, SCOPES, Resources
+from hearth.kit.clock import SystemClock
 from hearth.runtime import Informers
 from tests.unit.fake_api import FakeApi
 from tests.unit.virtual import run_virtual
@@ -25,7 +27,8 @@ class World:
         self.api = FakeApi()
         self.resources = Resources()
         self.informers = Informers(Client(self.api))
-        self.programming = Programming(self.informers, self.resources)
+        certificates = Certificates(self.informers, self.resources, SystemClock())
+        self.programming = Programming(self.informers, self.resources, certificates, 443)
 
     def route(self, name):
         """A Route of one Revision; returns the resourceVersion that must be programmed."""

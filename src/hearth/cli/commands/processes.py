@@ -53,6 +53,10 @@ def _port(name: str, default: int, what: str) -> Callable[[F], F]:
 
 
 _HTTP_PORT = _port("--http-port", 8080, "Port of the gateway, where apps are called")
+_HTTPS_PORT = click.option(
+    "--https-port", type=click.IntRange(0, 65535), metavar="N",
+    help="Port of the gateway for TLS; default: 0, which picks a free one.",
+)  # fmt: skip
 _API_PORT = _port("--api-port", 6443, "Port of the API server")
 _AUTOSCALER_PORT = _port("--autoscaler-port", 8443, "Port of the autoscaler")
 
@@ -64,7 +68,7 @@ _AUTOSCALER_PORT = _port("--autoscaler-port", 8443, "Port of the autoscaler")
         "hearth up --pool 20",
     )
 )
-@_options(_STATE, _HTTP_PORT, _API_PORT, _POOL)
+@_options(_STATE, _HTTP_PORT, _HTTPS_PORT, _API_PORT, _POOL)
 def up(*, config: Path | None, **flags: Any) -> None:
     """Run the whole platform on this machine.
 
@@ -89,12 +93,12 @@ def apiserver(*, config: Path | None, **flags: Any) -> None:
 
 
 @click.command(epilog=examples("hearth controller --kubeconfig /var/lib/hearth/kubeconfig"))
-@_options(_KUBECONFIG, _AUTOSCALER_PORT, _HTTP_PORT, _POOL)
+@_options(_KUBECONFIG, _AUTOSCALER_PORT, _HTTP_PORT, _HTTPS_PORT, _POOL)
 def controller(*, config: Path | None, kubeconfig: Path | None, **flags: Any) -> None:
     """Run a shard's controllers alone.
 
-    The serving controllers, the autoscaler and the pools. --http-port is the gateway's: it is part
-    of the URLs of services.
+    The serving controllers, the autoscaler and the pools. --http-port and --https-port are the
+    gateway's: they are part of the URLs of services.
     """
     from hearth.up import run_controller
 
@@ -111,6 +115,7 @@ def controller(*, config: Path | None, kubeconfig: Path | None, **flags: Any) ->
     _STATE,
     _KUBECONFIG,
     _HTTP_PORT,
+    _HTTPS_PORT,
     click.option("--autoscaler", metavar="URL",
                  help="Where a shard's autoscaler is, may hold {shard}; default: "
                  "https://127.0.0.1:8443."),

@@ -17,6 +17,10 @@ class Owners:
         self._wanting: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._released: set[ObjectKey] = set()
 
+    def owner_of(self, name: str) -> ObjectKey | None:
+        """Who has the name."""
+        return self._owner.get(name)
+
     def names_of(self, key: ObjectKey) -> set[str]:
         """What it has."""
         return set(self._names.get(key, ()))

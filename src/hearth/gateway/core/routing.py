@@ -11,7 +11,7 @@ named is the controllers' matter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from hearth.api.meta import (
@@ -71,6 +71,7 @@ class Host:
     internal: tuple[str, ...]  #: reached from inside alone
     weights: tuple[Weight, ...]
     redirected: bool = False  #: plain HTTP is sent to HTTPS
+    challenges: tuple[tuple[str, str], ...] = ()  #: an ACME server's: paths and what to answer
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -99,6 +100,11 @@ class Routing:
     def backends(self) -> frozenset[Backend]:
         """All revisions it sends requests to."""
         return frozenset(weight.backend for host in self.hosts for weight in host.weights)
+
+    def with_challenges(self, find: Callable[[str], tuple[tuple[str, str], ...]]) -> Routing:
+        """The same, answering what ``find`` says for each of its public hosts."""
+        hosts = tuple(replace(host, challenges=find(host.public)) for host in self.hosts)
+        return replace(self, hosts=hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,76 @@
+"""Which host has its certificate in which Secret, and whether that one can be served.
+
+A DomainMapping may name a Secret; a Certificate names the one that it is kept in. What cannot be
+used never replaces what is served: the controllers say in a condition what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    is_condition_true,
+    is_deleting,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+)
+from hearth.kit.x509 import Facts, Pair
+
+CHALLENGE_PATH = "/.well-known/acme-challenge/"
+
+
+def secrets_of_mapping(mapping: Wire, tenant: str) -> dict[str, ObjectKey]:
+    """The Secret that a DomainMapping names, by its host; nothing while it has no claim."""
+    name = (spec_of(mapping).get("tls") or {}).get("secretName")
+    if not name or is_deleting(mapping) or not is_condition_true(mapping, "DomainClaimed"):
+        return {}
+    return {name_of(mapping): ObjectKey(tenant, namespace_of(mapping), str(name))}
+
+
+def secrets_of_certificate(certificate: Wire, tenant: str) -> dict[str, ObjectKey]:
+    """The Secret that a Certificate is kept in, by each of its hosts."""
+    spec = spec_of(certificate)
+    if not spec.get("secretName") or is_deleting(certificate):
+        return {}
+    key = ObjectKey(tenant, namespace_of(certificate), str(spec["secretName"]))
+    return dict.fromkeys(spec.get("dnsNames") or (), key)
+
+
+def challenges_of(certificate: Wire, host: str) -> tuple[tuple[str, str], ...]:
+    """What must be answered on the host for the certificate: path and body."""
+    prefix = f"http://{host}/"
+    found = []
+    for challenge in status_of(certificate).get("http01Challenges") or ():
+        url, body = str(challenge.get("url") or ""), challenge.get("keyAuthorization")
+        if body and url.startswith(prefix):
+            found.append((f"/{url.removeprefix(prefix)}", str(body)))
+    return tuple(sorted(found))
+
+
+def pair_of(secret: Wire) -> Pair:
+    """The certificate and its key.
+
+    Raises:
+        ValueError: one is absent or no base64.
+    """
+    data = secret.get("data") or {}
+    try:
+        certificate, key = (
+            base64.b64decode(data[name], validate=True) for name in ("tls.crt", "tls.key")
+        )
+    except (KeyError, binascii.Error) as error:
+        raise ValueError("found no tls.crt and tls.key in base64") from error
+    return Pair(certificate, key)
+
+
+def may_serve(facts: Facts, host: str, now: datetime, *, has_other: bool) -> bool:
+    """Whether to serve it: not for another host, and once expired only if there is no other."""
+    if not facts.covers(host):
+        return False
+    return facts.not_after > now or not has_other
