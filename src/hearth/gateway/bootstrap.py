@@ -76,14 +76,7 @@ def make_bootstrap(
                 _cold("cold-h2", "hold-h2"),
             ],
         },
-        "bootstrap_extensions": [
-            {
-                "name": "envoy.bootstrap.internal_listener",
-                "typed_config": {
-                    "@type": f"{TYPES}.extensions.bootstrap.internal_listener.v3.InternalListener"
-                },
-            }
-        ],
+        "bootstrap_extensions": [_INTERNAL_LISTENERS],
         "layered_runtime": {
             "layers": [
                 {
@@ -96,6 +89,12 @@ def make_bootstrap(
     }
 
 
+_INTERNAL_LISTENERS = {
+    "name": "envoy.bootstrap.internal_listener",
+    "typed_config": {
+        "@type": f"{TYPES}.extensions.bootstrap.internal_listener.v3.InternalListener"
+    },
+}
 #: What is not asked for is not kept: 38 instead of 60 MB per 1,000 clusters (measured).
 _KEPT_STATS = [
     {"prefix": prefix}
