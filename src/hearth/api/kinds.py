@@ -82,6 +82,9 @@ SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
 CORE_EVENT = Kind("", "v1", "Event", "events")
 EVENT = Kind("events.k8s.io", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+PERSISTENT_VOLUME = Kind("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
+PERSISTENT_VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+STORAGE_CLASS = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False)
 
 ALL: tuple[Kind, ...] = (
     SERVICE, CONFIGURATION, REVISION, ROUTE, DOMAIN_MAPPING, CLUSTER_DOMAIN_CLAIM, CERTIFICATE,
@@ -89,4 +92,5 @@ ALL: tuple[Kind, ...] = (
     POD_AUTOSCALER, SERVERLESS_SERVICE, DEPLOYMENT, ENDPOINT_SLICE,
     POD_METRICS, HORIZONTAL_POD_AUTOSCALER,
     POD, NAMESPACE, NODE, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, CORE_EVENT, EVENT, LEASE,
+    PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS,
 )  # fmt: skip

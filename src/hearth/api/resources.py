@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hearth.api import autoscaling, core, hearth_v1alpha1, networking, serving, shown
+from hearth.api import autoscaling, core, hearth_v1alpha1, networking, serving, shown, storage
 from hearth.api.config.admission import validate_config_map
 from hearth.api.kinds import CONFIG_MAP
 from hearth.api.registry import Resource
@@ -16,6 +16,7 @@ RESOURCES: tuple[Resource, ...] = (
     ),
     *serving.RESOURCES,
     *networking.RESOURCES,
+    *storage.RESOURCES,
     *hearth_v1alpha1.RESOURCES,
     *shown.RESOURCES,
     *autoscaling.RESOURCES,

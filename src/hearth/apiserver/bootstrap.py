@@ -6,9 +6,10 @@ import base64
 import secrets
 
 from hearth.api.errors import AlreadyExists
-from hearth.api.kinds import NAMESPACE, SECRET, Kind
+from hearth.api.kinds import NAMESPACE, SECRET, STORAGE_CLASS, Kind
 from hearth.api.meta import Wire
 from hearth.api.names import KNATIVE_NAMESPACE, SYSTEM_NAMESPACE
+from hearth.api.storage import local_class
 from hearth.apiserver.pki import Pki
 from hearth.client import Client
 
@@ -19,6 +20,7 @@ async def bootstrap(client: Client, pki: Pki) -> None:
     """Create what is absent; the certificate's secret always holds the one in use."""
     for name in NAMESPACES:
         await _create(client, NAMESPACE, {"metadata": {"name": name}})
+    await _create(client, STORAGE_CLASS, local_class())
     await _create(client, SECRET, _secret("internal", token=secrets.token_urlsafe(32).encode()))
     await _create(client, SECRET, _secret("pool-key", key=secrets.token_bytes(32)))
     tls = _secret(
