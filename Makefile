@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup lock fmt check unit system test conformance bench demo clean
+.PHONY: help setup lock fmt check unit system test conformance knative bench demo clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: check unit system ## Everything above: what a change must pass
 
 conformance: setup ## Ask kubectl and kn, where they are present
 	$(BIN)/pytest -q tests/conformance
+
+knative: setup ## Knative's own suites against hearth up; needs Go and containerd; KNATIVE="SUITE… --run TEST"
+	$(BIN)/python -m tests.knative $(KNATIVE)
 
 bench: setup ## Measure every claim; appends to benchmarks/results/
 	$(BIN)/python -m benchmarks

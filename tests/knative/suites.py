@@ -1,0 +1,112 @@
+"""The suites, and what each finds configured: the stages of Knative's ``test/e2e-tests.sh``.
+
+Left out are ``test/ha``, ``test/upgrade`` and ``test/e2e/externaldomaintls``: they delete Knative's
+own pods, install its older releases, and drive cert-manager.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ConfigMaps = dict[str, dict[str, str]]
+
+#: What the whole run has: Knative's ``test/config/ytt/core`` where it concerns us.
+CONFIG: ConfigMaps = {
+    "config-autoscaler": {"allow-zero-initial-scale": "false"},
+    "config-defaults": {},
+    "config-deployment": {"progress-deadline": "120s"},
+    "config-domain": {"example.com": ""},
+    "config-features": {},
+    "config-gc": {},
+    "config-network": {"autocreate-cluster-domain-claims": "true"},
+    "config-observability": {
+        "logging.enable-request-log": "true",
+        "logging.enable-probe-request-log": "true",
+        "logging.request-log-template": (
+            '{"httpRequest": {"requestMethod": "{{.Request.Method}}", '
+            '"requestUrl": "{{js .Request.RequestURI}}", '
+            '"requestSize": "{{.Request.ContentLength}}", "status": {{.Response.Code}}, '
+            '"responseSize": "{{.Response.Size}}", "userAgent": "{{js .Request.UserAgent}}", '
+            '"remoteIp": "{{js .Request.RemoteAddr}}", "serverIp": "{{.Revision.PodIP}}", '
+            '"referer": "{{js .Request.Referer}}", "latency": "{{.Response.Latency}}s", '
+            '"protocol": "{{.Request.Proto}}"}, "traceId": "{{.TraceID}}"}'
+        ),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One Go test program."""
+
+    name: str
+    package: str
+    config: ConfigMaps = field(default_factory=dict)  #: on top of ``CONFIG``, while it runs
+    tag: str = "e2e"
+    timeout: str = "10m"
+
+
+def _features(*names: str) -> ConfigMaps:
+    return {"config-features": dict.fromkeys(names, "Enabled")}
+
+
+SUITES: tuple[Suite, ...] = (
+    Suite("api", "test/conformance/api/v1", timeout="40m"),
+    Suite("api-v1beta1", "test/conformance/api/v1beta1"),
+    Suite("runtime", "test/conformance/runtime", timeout="40m"),
+    Suite("e2e", "test/e2e", timeout="80m"),
+    Suite("hpa", "test/e2e", tag="hpa", timeout="30m"),
+    Suite("tagheader", "test/e2e/tagheader", _features("tag-header-based-routing")),
+    Suite(
+        "initscale", "test/e2e/initscale",
+        {"config-autoscaler": {"allow-zero-initial-scale": "true"}},
+    ),
+    Suite("domainmapping", "test/e2e/domainmapping"),
+    Suite(
+        "clusterlocaldomaintls", "test/e2e/clusterlocaldomaintls",
+        {"config-network": {"cluster-local-domain-tls": "enabled"}},
+    ),
+    Suite(
+        "systeminternaltls", "test/e2e/systeminternaltls",
+        {
+            "config-network": {"system-internal-tls": "enabled"},
+            "config-observability": {"logging.request-log-template": "TLS: {{.Request.TLS}}"},
+        },
+    ),
+    Suite(
+        "gc", "test/e2e/gc",
+        {
+            "config-gc": {
+                "retain-since-create-time": "disabled",
+                "retain-since-last-active-time": "disabled",
+                "min-non-active-revisions": "0",
+                "max-non-active-revisions": "0",
+            }
+        },
+    ),
+    Suite(
+        "initcontainers", "test/e2e/initcontainers",
+        _features("kubernetes.podspec-init-containers"),
+    ),
+    Suite(
+        "multicontainerprobing", "test/e2e/multicontainerprobing",
+        _features("multi-container-probing"),
+    ),
+    Suite(
+        "pvc", "test/e2e/pvc",
+        _features(
+            "kubernetes.podspec-persistent-volume-claim",
+            "kubernetes.podspec-persistent-volume-write",
+            "kubernetes.podspec-securitycontext",
+        ),
+    ),
+    Suite("securedefaults", "test/e2e/securedefaults", _features("secure-pod-defaults")),
+)  # fmt: skip
+
+#: Folders below ``test/test_images``; an image is called as the folder's last part.
+IMAGES: tuple[str, ...] = (
+    "autoscale", "configmimic", "failing", "grpc-ping", "hellohttp2", "hellovolume", "helloworld",
+    "httpproxy", "multicontainer/servingcontainer", "multicontainer/sidecarcontainer",
+    "pizzaplanetv1", "pizzaplanetv2", "readiness", "runtime", "singlethreaded", "slowstart",
+    "timeout", "volumes", "wsserver",
+)  # fmt: skip
