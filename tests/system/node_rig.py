@@ -162,13 +162,13 @@ class Rig:
         return await asyncio.to_thread(_call, ip, port, "GET", path, b"", {})
 
     async def specialise(
-        self, pod: dict[str, Any], code: str, **more: Any
+        self, warm: dict[str, Any], code: str, **more: Any
     ) -> tuple[int, dict[str, Any]]:
         """Make a warm pod an app."""
-        port = int(annotations_of(pod).get("hearth.dev/control-port") or 8012)
-        spec = Specialisation(revision=f"default/{name_of(pod)}", code=Package(code), **more)
+        port = int(annotations_of(warm).get("hearth.dev/control-port") or 8012)
+        spec = Specialisation(revision=f"default/{name_of(warm)}", code=Package(code), **more)
         status, body = await asyncio.to_thread(
-            _call, status_of(pod)["podIP"], port, "POST", SPECIALISE_PATH, spec.to_json(),
+            _call, status_of(warm)["podIP"], port, "POST", SPECIALISE_PATH, spec.to_json(),
             {"Authorization": f"Bearer {SECRET}"},
         )  # fmt: skip
         return status, json.loads(body)

@@ -67,6 +67,7 @@ def become(spec: Specialisation, pod: Pod) -> int:
     try:
         code = pod.node.obtain(spec.code)
         layer = pod.node.obtain(spec.layer) if spec.layer else None
+        code, layer = pod.node.prepare(spec, code, layer)
         if pod.caller is not None:
             pod.caller.note("injected")
         pod.node.tell("sealed")

@@ -6,6 +6,7 @@ user code is about to run. What is said, loader to node::
     {"op": "netns"}                                 I am in a network namespace of my own: wire it
     {"op": "ready", "appPort": n, "controlPort": n} I am warm
     {"op": "fetch", "url": …, "digest": …}          where is this package?
+    {"op": "become", "pod": …, "mounts": bool}      this is what I become; where are its volumes?
     {"op": "sealed"}                                user code comes next: only reports follow
     {"op": "tail"}                                  what did I print last?
     {"op": "listening"}                             the app answers
@@ -15,6 +16,7 @@ and node to loader::
 
     {"op": "go", "ip": …, "prefix": n, "gateway": …}    eth0 is there: configure it
     {"op": "fetched", "path": …} or {"op": "fetched", "reason": …, "message": …}
+    {"op": "mounted", "binds": [[source, target, read-only], …]} or with reason and message
     {"op": "tail", "text": …}
     {"op": "specialise", "spec": {…}}               an ordinary pod: become this now
 """
@@ -24,10 +26,14 @@ from __future__ import annotations
 import json
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from hearth.loader.confine import confine
+from hearth.loader.mounts import Bind
 from hearth.loader.packages import CodeError, obtain
-from hearth.loader.protocol import Package
+from hearth.loader.protocol import Identity, Package, Specialisation
+
+Prepared: TypeAlias = tuple[Path, Path | None]  #: where code and layer are
 
 
 class Channel:
@@ -71,6 +77,21 @@ class Channel:
             raise CodeError(answer["reason"], answer["message"])
         return Path(answer["path"])
 
+    def prepare(self, spec: Specialisation, code: Path, layer: Path | None) -> Prepared:
+        """Say what we become, and become confined to it.
+
+        Raises:
+            CodeError: a volume cannot be had, or the machine does not let us.
+        """
+        self.tell("become", pod=spec.pod, mounts=spec.mounts, environment=dict(spec.env))
+        binds: list[Bind] = []
+        if spec.mounts:
+            answer = self.hear()
+            if "binds" not in answer:
+                raise CodeError(answer["reason"], answer["message"])
+            binds = [Bind(*each) for each in answer["binds"]]
+        return confine(spec.identity, binds, code, layer)
+
     def last_output(self) -> str:
         """The last lines that the pod has printed; empty when nobody kept them."""
         self.tell("tail")
@@ -105,6 +126,17 @@ class Alone:
             CodeError: it cannot be had.
         """
         return obtain(package, self._cache)
+
+    def prepare(self, spec: Specialisation, code: Path, layer: Path | None) -> Prepared:
+        """The container is what it should be, unless it was claimed: then it is the pool's.
+
+        Raises:
+            CodeError: it was claimed for a pod with volumes or a user.
+        """
+        if spec.pod is not None and (spec.mounts or spec.identity != Identity()):
+            said = "a warm pod in a container cannot be given volumes or a user"
+            raise CodeError("CreateContainerError", said)
+        return code, layer
 
     def last_output(self) -> str:
         """The container's log has it."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,9 @@ _MNT_DETACH = 2
 #: locked (mount_namespaces(7)). In ``statvfs`` they have numbers of their own.
 _KEPT = {1: _MS_RDONLY, 2: _MS_NOSUID, 4: _MS_NODEV, 8: _MS_NOEXEC,
          1024: _MS_NOATIME, 2048: _MS_NODIRATIME, 4096: _MS_RELATIME}  # fmt: skip
+_OPEN_TREE, _MOVE_MOUNT = 428, 429  #: system calls, of the same number everywhere
+_AT_FDCWD, _MOVE_MOUNT_F_EMPTY_PATH = -100, 4
+_CLONE_WHOLE = 1 | 0x8000 | os.O_CLOEXEC  #: OPEN_TREE_CLONE and AT_RECURSIVE
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -73,6 +76,7 @@ def bind_all(binds: Sequence[Bind]) -> None:
     Raises:
         OSError: names the mount.
     """
+    here = os.open("/", os.O_PATH | os.O_CLOEXEC)
     sources = {bind.source: os.open(bind.source, os.O_PATH | os.O_CLOEXEC) for bind in binds}
     try:
         for bind in binds:
@@ -83,7 +87,12 @@ def bind_all(binds: Sequence[Bind]) -> None:
             _mount(f"/proc/self/fd/{descriptor}", bind.target, None, _MS_BIND | _MS_REC, None)
             if bind.read_only:
                 _make_read_only(bind.target)
+        if "/" in _own:  # what is mounted from the old root had to find it still there
+            os.fchdir(here)
+            unmount(".")
+            os.chdir("/")
     finally:
+        os.close(here)
         for descriptor in sources.values():
             os.close(descriptor)
 
@@ -128,35 +137,42 @@ def _cover(directory: Path) -> None:
 def _change_root() -> None:
     """Pivot to an empty root that shows all that was in the old one (pivot_root(2))."""
     cover = "/tmp"
-    below = os.open(cover, os.O_PATH | os.O_CLOEXEC)
+    below = _libc.syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(cover), _CLONE_WHOLE)
+    if below < 0:
+        raise _error(f"clone {cover}")
     try:
         mount_tmpfs(cover, mode=0o755)
-        _fill(Path("/"), Path(cover), {cover: Path(f"/proc/self/fd/{below}")})
+        _fill(Path("/"), Path(cover), leave_out=cover)
+        point = f"{cover}{cover}"
+        os.mkdir(point)
+        where = (_AT_FDCWD, os.fsencode(point), _MOVE_MOUNT_F_EMPTY_PATH)
+        if _libc.syscall(_MOVE_MOUNT, below, b"", *where):
+            raise _error(f"mount {cover}")
         os.chdir(cover)
         if _libc.pivot_root(b".", b"."):
             raise _error("cannot change the root")
-        unmount(".")
-        os.chdir("/")
     finally:
         os.close(below)
 
 
-def _fill(source: Path, into: Path, instead: Mapping[str, Path] | None = None) -> None:
-    """Show every entry of ``source`` in ``into``; ``instead`` says where a covered one is."""
+def _fill(source: Path, into: Path, leave_out: str = "") -> None:
+    """Show every entry of ``source`` in ``into``."""
     for entry in source.iterdir():
-        point, origin = into / entry.name, (instead or {}).get(str(entry), entry)
+        point = into / entry.name
+        if str(entry) == leave_out:
+            continue
         if entry.is_symlink():
             point.symlink_to(os.readlink(entry))
             continue
         try:
-            is_directory = stat.S_ISDIR(origin.stat().st_mode)
+            is_directory = stat.S_ISDIR(entry.stat().st_mode)
         except FileNotFoundError:  # gone meanwhile
             continue
         if is_directory:
             point.mkdir()
         else:
             point.touch()
-        _mount(str(origin), str(point), None, _MS_BIND | _MS_REC, None)
+        _mount(str(entry), str(point), None, _MS_BIND | _MS_REC, None)
 
 
 def _make_read_only(target: str) -> None:

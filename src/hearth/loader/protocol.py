@@ -14,7 +14,9 @@ answers on its port, or cannot:
 
 Reasons: ``CodeUnavailable`` (could not be fetched), ``CodeInvalid`` (wrong digest, a path that
 leaves the archive, over the limit, no entry point), ``ImportFailed``, ``ExitedEarly`` (ended before
-it listened), ``NotListening`` (not within ``listen_timeout_s``).
+it listened), ``NotListening`` (not within ``listen_timeout_s``), ``FailedMount`` (a volume cannot
+be had), ``CreateContainerError`` (the node cannot give the pod its volumes or its user),
+``CreateContainerConfigError`` (it asks for what cannot be).
 """
 
 from __future__ import annotations
@@ -39,6 +41,26 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the app runs as; what a ``securityContext`` says that a process can have."""
+
+    user: int | None = None  #: None: the node agent's
+    group: int | None = None  #: None: the user's own, as far as the node knows the user
+    groups: tuple[int, ...] = ()  #: supplementary
+    no_new_privileges: bool = False  #: ``allowPrivilegeEscalation: false``
+    drops_rights: bool = False  #: ``capabilities.drop: [ALL]``
+    not_root: bool = False  #: ``runAsNonRoot``
+
+    def fault(self, own_user: int) -> str:
+        """Why a process of ``own_user`` cannot become it; empty when it can."""
+        if self.not_root and (own_user if self.user is None else self.user) == 0:
+            return "container has runAsNonRoot and image will run as root"
+        if own_user != 0 and self.user not in (None, own_user):
+            return f"runAsUser {self.user}: this node runs as user {own_user} and can be no other"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class Specialisation:
     """What a warm pod becomes."""
 
@@ -52,6 +74,10 @@ class Specialisation:
     working_dir: str = ""  #: relative to the code; empty: the code's root
     probe: dict[str, Any] | None = None  #: the container's readinessProbe; None: TCP on the port
     listen_timeout_s: float = 60.0
+    identity: Identity = field(default_factory=Identity)
+    mounts: bool = False  #: it has volumes: the node is asked where they are
+    #: Metadata and spec of what a warm pod becomes, for the node; None: the pod's own.
+    pod: dict[str, Any] | None = None
 
     def to_json(self) -> bytes:
         """Encode for the wire."""
@@ -62,7 +88,10 @@ class Specialisation:
         """Decode; raises ``ValueError`` or ``TypeError`` when it is not one."""
         found = json.loads(body)
         layer = found.pop("layer", None)
+        identity = found.pop("identity", {})
+        identity["groups"] = tuple(identity.get("groups", ()))
         return cls(
+            identity=Identity(**identity),
             code=Package(**found.pop("code")),
             layer=Package(**layer) if layer else None,
             command=tuple(found.pop("command", ())),

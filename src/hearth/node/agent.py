@@ -36,6 +36,7 @@ from hearth.node.logserver import LogServer
 from hearth.node.metrics import MetricsServer
 from hearth.node.network import open_network
 from hearth.node.settings import NodeSettings
+from hearth.node.volumes import Volumes
 from hearth.node.worker import Machinery, Worker
 from hearth.node.zygotes import Zygotes
 from hearth.runtime import Change, EventRecorder, Informers
@@ -66,6 +67,7 @@ class NodeAgent:
         self._events = events
         self._zygotes = Zygotes()
         self._workers: dict[str, Worker] = {}
+        self._volumes = Volumes(client, settings.state, settings.name, _capacity(settings))
         self._machinery: Machinery | None = None
         self._log_port = 0
         self._closing = TaskGroup()
@@ -89,16 +91,24 @@ class NodeAgent:
             self._client, settings.state / "packages", settings.cache_max_bytes, self._in_use
         )
         self._machinery = Machinery(
-            self._client, self._zygotes, cache, cgroups, network, settings, self._events
+            self._client,
+            self._zygotes,
+            cache,
+            cgroups,
+            network,
+            self._volumes,
+            settings,
+            self._events,
         )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._serve_logs(), name="log server")
                 await self._pods.wait_synced()
                 await self._mark_lost()
-                self._sweep_logs()
+                await self._sweep()
                 self._pods.on_change(self._changed)
                 group.create_task(self._heartbeat(), name="heartbeat")
+                group.create_task(self._refresh_volumes(), name="volumes")
                 await asyncio.Event().wait()
         finally:
             await self._close()
@@ -113,6 +123,7 @@ class NodeAgent:
         for worker in list(self._workers.values()):
             await worker.close()
         await self._zygotes.close()
+        await self._volumes.close()
 
     async def _say_goodbye(self) -> None:
         """Say that the node and its pods are gone, so that nobody sends requests there.
@@ -155,6 +166,16 @@ class NodeAgent:
             worker = self._adopt(pod)
         worker.offer(pod)
 
+    async def _refresh_volumes(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.volumes_refresh_s)
+            for worker in list(self._workers.values()):
+                try:
+                    await self._volumes.refresh(worker.meant)
+                except (ApiError, ConnectionError) as error:
+                    facts = {"pod": name_of(worker.pod), "because": str(error)}
+                    log.warning("volumes not refreshed", extra={"f": facts})
+
     def _adopt(self, pod: Wire) -> Worker:
         assert self._machinery is not None
         worker = Worker(pod, self._machinery, self._gone)
@@ -176,7 +197,11 @@ class NodeAgent:
         worker = self._workers.pop(uid, None)
         if worker is not None:
             shutil.rmtree(self._settings.state / "pods" / uid, ignore_errors=True)
-            self._closing.start(worker.close(), name=f"close {uid}")
+            self._closing.start(self._end(worker), name=f"close {uid}")
+
+    async def _end(self, worker: Worker) -> None:
+        await worker.close()
+        await self._volumes.remove(worker.uid)
 
     async def _mark_lost(self) -> None:
         """Pods that an earlier agent ran have ended with it: say so, for their owners."""
@@ -186,9 +211,10 @@ class NodeAgent:
             if self._is_mine(pod) and started and not finished:
                 await self._mark_failed(pod)
 
-    def _sweep_logs(self) -> None:
-        """Remove the logs of pods that went while nobody looked."""
+    async def _sweep(self) -> None:
+        """Remove logs and volumes of pods that went while nobody looked."""
         kept = {uid_of(pod) for pod in self._pods.list()}
+        await self._volumes.sweep({uid_of(pod) for pod in self._pods.list() if self._is_mine(pod)})
         for folder in (self._settings.state / "pods").glob("*"):
             if folder.name not in kept:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -258,12 +284,7 @@ class NodeAgent:
         )
 
     def _status(self, conditions: Sequence[Wire]) -> Wire:
-        memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
-        capacity = {
-            "cpu": str(os.cpu_count() or 1),
-            "memory": f"{memory_kib}Ki",
-            "pods": str(self._settings.max_pods),
-        }
+        capacity = _capacity(self._settings)
         now, machine = rfc3339(self._clock.now()), platform.machine()
         ready = {"type": "Ready", "status": "True", "reason": "NodeAgentReady"}
         [ready] = merge_conditions(conditions, [ready], now)
@@ -321,3 +342,12 @@ class NodeAgent:
         if worker is not None:
             return worker.log
         return LogFiles(self._settings.state / "pods" / uid_of(pod) / container)
+
+
+def _capacity(settings: NodeSettings) -> dict[str, str]:
+    memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    return {
+        "cpu": str(os.cpu_count() or 1),
+        "memory": f"{memory_kib}Ki",
+        "pods": str(settings.max_pods),
+    }

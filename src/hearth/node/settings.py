@@ -18,6 +18,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_pods: int = 500  #: pods that this node takes
     pids_max: int = 1024  #: processes per pod
     drain_s: float = 1.0  #: from a pod's deletion to SIGTERM: routing lets go of it meanwhile
+    volumes_refresh_s: float = 60.0  #: between looks at what volumes show (kubelet's period)
     cache_max_bytes: int = 5 * 2**30  #: of unpacked packages
     log_max_bytes: int = 10 * 2**20  #: of one log file
     log_files_max: int = 5  #: of one container

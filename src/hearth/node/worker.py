@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from hearth.api.code import specialisation_of
+from hearth.api.code import identity_of, specialisation_of
 from hearth.api.errors import ApiError, Conflict, NotFound
 from hearth.api.kinds import POD
 from hearth.api.meta import (
@@ -41,6 +41,7 @@ from hearth.client import Client
 from hearth.kit.backoff import backoff_s
 from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339
+from hearth.loader.become import kept_environment
 from hearth.loader.packages import CodeError, cache_name
 from hearth.loader.protocol import (
     PRELOAD_VARIABLE,
@@ -53,17 +54,18 @@ from hearth.node.cgroups import Cgroups, Limits
 from hearth.node.core import lifecycle as life
 from hearth.node.core.acceptance import codeless, is_warm, refusal
 from hearth.node.core.status import pod_status
+from hearth.node.entering import Inside
+from hearth.node.environment import EnvironmentFault, container_environment
 from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
+from hearth.node.probing import Where, run_probes
 from hearth.node.settings import NodeSettings
+from hearth.node.volumes import VolumeFault, Volumes, mounts_of
 from hearth.node.zygotes import ZygoteDied, Zygotes
 from hearth.runtime import EventRecorder
-from hearth.runtime.environment import EnvironmentFault, resolve_environment
-from hearth.runtime.probes import Where, probe_once
 
 log = logging.getLogger(__name__)
 
-_AGGRESSIVE_S = 0.025  #: between readiness probes until the first success (Knative probes so too)
 _WRITES_MAX = 8  #: tries at a status before it is left to the next change
 
 
@@ -76,6 +78,7 @@ class Machinery:
     cache: PackageCache
     cgroups: Cgroups | None
     network: Network | None
+    volumes: Volumes
     settings: NodeSettings
     events: EventRecorder
 
@@ -94,7 +97,28 @@ class _Process:
     writer: asyncio.StreamWriter | None = None
     failure: str = ""  #: what the loader said of why it cannot be
     sealed: bool = False
+    environment: dict[str, str] = field(default_factory=dict)  #: of what runs in it
+    claimed: Wire | None = None  #: metadata and spec of what a warm pod has become
     packages: set[str] = field(default_factory=set)
+
+
+class _Heard:
+    """Takes what probes find to the worker."""
+
+    def __init__(self, worker: Worker, process: _Process) -> None:
+        self._worker, self._process = worker, process
+
+    def ready(self, is_ready: bool) -> None:
+        """The app may be sent requests, or may not."""
+        self._worker.heard_ready(self._process, is_ready)
+
+    def unhealthy(self, kind: str, why: str) -> None:
+        """A probe failed."""
+        self._worker.heard_unhealthy(kind, why)
+
+    def condemn(self, kind: str, why: str, grace_s: float) -> None:
+        """The app must be ended."""
+        self._worker.heard_condemned(self._process, kind, why, grace_s)
 
 
 class Worker:
@@ -122,6 +146,11 @@ class Worker:
     def packages(self) -> set[str]:
         """Names of the packages that it uses."""
         return self._process.packages if self._process else set()
+
+    @property
+    def meant(self) -> Wire:
+        """The pod as it is to be, also after a claim."""
+        return self._meant(self._process) if self._process is not None else self.pod
 
     @property
     def where(self) -> tuple[list[str], int] | None:
@@ -183,13 +212,17 @@ class Worker:
 
     # Starting
 
-    def _refuse(self, reason: str, message: str) -> None:
-        self._machinery.events.record(self.pod, "Warning", "Failed", message)
+    def _refuse(self, reason: str, message: str, event: str = "Failed") -> None:
+        self._machinery.events.record(self.pod, "Warning", event, message)
         self.feed(life.Refused(reason, message))
 
     async def _start(self) -> None:
         try:
+            await self._machinery.volumes.materialise(self.pod)
             spec = None if is_warm(self.pod) else await self._specialisation()
+        except VolumeFault as error:
+            self._refuse("ContainerCreating", str(error), "FailedMount")
+            return
         except (EnvironmentFault, ApiError, ConnectionError) as error:
             self._refuse("CreateContainerConfigError", str(error))
             return
@@ -206,7 +239,13 @@ class Worker:
         """
         pod, namespace = self.pod, namespace_of(self.pod)
         container = user_container(spec_of(pod))
-        env = await resolve_environment(self._machinery.client, namespace, container, pod)
+        if fault := identity_of(spec_of(pod), container).fault(os.geteuid()):
+            said = (
+                f'(pod: "{name_of(pod)}_{namespace}({self.uid})", container: {container["name"]})'
+            )
+            raise EnvironmentFault(f"{fault} {said}")
+        host_ip, client = self._machinery.settings.host, self._machinery.client
+        env = await container_environment(client, pod, container, host_ip=host_ip)
         revision = f"{namespace}/{labels_of(pod).get(REVISION_LABEL) or name_of(pod)}"
         return specialisation_of(spec_of(pod), annotations_of(pod), env, revision)
 
@@ -275,6 +314,8 @@ class Worker:
                 await self._warm(process, message)
             case "fetch":
                 await self._fetch(process, Package(message["url"], message["digest"]))
+            case "become":
+                await self._become(process, message)
             case "sealed":
                 process.sealed = True
 
@@ -334,6 +375,32 @@ class Worker:
             process.packages.add(cache_name(package))
             self._say(process, op="fetched", path=str(path))
 
+    async def _become(self, process: _Process, message: dict[str, Any]) -> None:
+        """Learn what a claim made of the pod; say where its volumes are, if it has some."""
+        process.claimed = message["pod"]
+        process.environment = {"PATH": os.defpath, **kept_environment(), **message["environment"]}
+        if not message["mounts"]:
+            return
+        try:
+            pod = self._meant(process)
+            paths = await self._machinery.volumes.materialise(pod)
+            binds = mounts_of(user_container(spec_of(pod)), paths, message["environment"])
+        except VolumeFault as error:
+            self._machinery.events.record(self.pod, "Warning", "FailedMount", str(error))
+            self._say(process, op="mounted", reason="FailedMount", message=str(error))
+        else:
+            found = [(str(bind.source), bind.target, bind.read_only) for bind in binds]
+            self._say(process, op="mounted", binds=found)
+
+    def _meant(self, process: _Process) -> Wire:
+        """The pod as it is to be: a claimed one has its pool's spec for ever, but is another."""
+        claimed = process.claimed
+        if claimed is None:
+            return self.pod
+        meta = {**metadata(claimed), "name": name_of(self.pod), "uid": self.uid}
+        spec = {**spec_of(claimed), "nodeName": spec_of(self.pod).get("nodeName")}
+        return {**self.pod, "metadata": meta, "spec": spec}
+
     def _say(self, process: _Process, **message: Any) -> None:
         assert process.writer is not None
         process.writer.write(json.dumps(message).encode() + b"\n")
@@ -341,53 +408,58 @@ class Worker:
     # Readiness
 
     def _listening(self, process: _Process) -> None:
-        """The app answers; a warm pod that was claimed has been ready all along."""
-        probe = user_container(spec_of(self.pod)).get("readinessProbe") or {}
-        if "httpGet" in probe or "exec" in probe:
-            self._tasks.start(self._probe(process, probe), name=f"probe {name_of(self.pod)}")
-        else:
-            self._ready(process)
-        liveness = user_container(spec_of(self.pod)).get("livenessProbe")
-        if liveness:
-            self._tasks.start(self._live(process, liveness), name=f"live {name_of(self.pod)}")
+        """The app answers: from now on its probes say how it is.
+
+        A TCP probe for readiness has been answered by that; a warm pod has been ready all along.
+        """
+        spec = spec_of(self._meant(process))
+        container = user_container(spec)
+        probe = container.get("readinessProbe") or {}
+        if "tcpSocket" in probe:
+            container.pop("readinessProbe")
+        probing = run_probes(
+            container,
+            spec,
+            container_port(spec),
+            lambda: self._where(process),
+            _Heard(self, process),
+        )
+        self._tasks.start(probing, name=f"probes of {name_of(self.pod)}")
 
     def _ready(self, process: _Process) -> None:
         if self._process is process:
             self.feed(life.BecameReady())
 
     def _where(self, process: _Process) -> Where:
-        own = self._machinery.network is not None
-        return Where(process.ip, process.app_port, process.pid, own)
+        return Where(process.ip, process.app_port, self._inside(process).run)
 
-    async def _probe(self, process: _Process, probe: Wire) -> None:
-        """Ask often until the first success, then every period."""
-        period_s = float(probe.get("periodSeconds") or 10)
-        failures, port = 0, container_port(spec_of(self.pod))
-        await asyncio.sleep(float(probe.get("initialDelaySeconds") or 0))
-        while self._process is process:
-            fault = await probe_once(probe, self._where(process), port)
-            failures = failures + 1 if fault else 0
-            if not fault:
-                self._ready(process)
-            elif self._machine.ready and failures >= int(probe.get("failureThreshold") or 3):
-                said = f"Readiness probe failed: {fault}"
-                self._machinery.events.record(self.pod, "Warning", "Unhealthy", said)
-                self.feed(life.LostReadiness())
-            await asyncio.sleep(period_s if self._machine.ready else _AGGRESSIVE_S)
+    def _inside(self, process: _Process) -> Inside:
+        return Inside(process.pid, process.cgroups, process.environment)
 
-    async def _live(self, process: _Process, probe: Wire) -> None:
-        failures, port = 0, container_port(spec_of(self.pod))
-        await asyncio.sleep(float(probe.get("initialDelaySeconds") or 0))
-        while self._process is process:
-            await asyncio.sleep(float(probe.get("periodSeconds") or 10))
-            fault = await probe_once(probe, self._where(process), port)
-            failures = failures + 1 if fault else 0
-            if failures >= int(probe.get("failureThreshold") or 3):
-                said = f"Liveness probe failed: {fault}"
-                self._machinery.events.record(self.pod, "Warning", "Unhealthy", said)
-                process.failure = f"{said}\n{self.log.tail()}"
-                self._signal(signal.SIGKILL)
-                return
+    def heard_ready(self, process: _Process, is_ready: bool) -> None:
+        """A readiness probe's standing has changed."""
+        if self._process is process:
+            self.feed(life.BecameReady() if is_ready else life.LostReadiness())
+
+    def heard_unhealthy(self, kind: str, why: str) -> None:
+        """A probe failed."""
+        said = f"{kind} probe failed: {why}"
+        self._machinery.events.record(self.pod, "Warning", "Unhealthy", said)
+
+    def heard_condemned(self, process: _Process, kind: str, why: str, grace_s: float) -> None:
+        """A container must go: it is asked to, and then made to."""
+        if self._process is not process:
+            return
+        name = user_container(spec_of(self.pod)).get("name")
+        failed = f"Container {name} failed {kind.lower()} probe"
+        self._machinery.events.record(self.pod, "Normal", "Killing", f"{failed}, will be restarted")
+        process.failure = f"{kind} probe failed: {why}\n{self.log.tail()}"
+        self._signal(signal.SIGTERM)
+        asyncio.get_running_loop().call_later(grace_s, self._kill_if_still, process)
+
+    def _kill_if_still(self, process: _Process) -> None:
+        if self._process is process:
+            self._signal(signal.SIGKILL)
 
     # Ending
 
@@ -409,9 +481,8 @@ class Worker:
         if killed and cgroups is not None and cgroups.was_oom_killed(process.group):
             self._exited_with(status, "OOMKilled", f"out of memory\n{tail}".strip())
         else:
-            message = process.failure or tail
             reason = "Completed" if status == 0 else "Error"
-            self._exited_with(status, reason, message if status else "")
+            self._exited_with(status, reason, process.failure or (tail if status else ""))
 
     def _exited_with(self, status: int, reason: str, message: str) -> None:
         process = self._process

@@ -39,7 +39,7 @@ from hearth.loader.protocol import Specialisation
 from hearth.pool.core import claims as core
 from hearth.pool.core.matching import matching_pools
 from hearth.pool.core.scaling import trouble_of
-from hearth.pool.resources import make_adoption, make_fallback_pod
+from hearth.pool.resources import make_adoption, make_claimed, make_fallback_pod
 from hearth.pool.specialising import Listening, Taken, secret_of, specialise
 from hearth.runtime import Change, EventRecorder, Informer, Informers
 from hearth.runtime.environment import EnvironmentFault, resolve_environment
@@ -145,15 +145,18 @@ class Claiming:
     async def _specialisation(self, replica_set: Wire, pod: Wire) -> Specialisation:
         template = spec_of(replica_set).get("template") or {}
         namespace = namespace_of(replica_set)
+        claimed = make_claimed(replica_set, pod)
         try:
             env = await resolve_environment(
-                self._client, namespace, user_container(spec_of(template)), pod
+                self._client, namespace, user_container(spec_of(template)), claimed
             )
         except EnvironmentFault as error:
             failure = core.Failure("CreateContainerConfigError", str(error))
             raise self._app_failed(replica_set, failure) from error
         revision = f"{namespace}/{name_of(replica_set)}"
-        return specialisation_of(spec_of(template), annotations_of(template), env, revision)
+        return specialisation_of(
+            spec_of(template), annotations_of(template), env, revision, _told(claimed)
+        )
 
     def _app_failed(self, replica_set: Wire, failure: core.Failure) -> ActivationError:
         key = key_of(replica_set)
@@ -170,7 +173,7 @@ class Claiming:
             return
         ip, port = app_address(pod, spec.port)
         deadline = self._clock.monotonic_s() + spec.listen_timeout_s
-        while await probe_once(probe, Where(ip, port, 0, netns=False), spec.port):
+        while await probe_once(probe, Where(ip, port), spec.port):
             if self._clock.monotonic_s() > deadline:
                 raise _error(504, "NotReady", "the readiness probe does not pass")
             await asyncio.sleep(PROBE_PAUSE_S)
@@ -269,6 +272,11 @@ class Claiming:
     async def close(self) -> None:
         """Stop what runs beside."""
         await self._tasks.close()
+
+
+def _told(claimed: Wire) -> Wire:
+    """What a claimed pod's node is told of it: not what it runs, which the loader knows."""
+    return {name: claimed[name] for name in ("metadata", "spec")}
 
 
 def _error(status: int, reason: str, message: str) -> ActivationError:

@@ -13,6 +13,7 @@ from hearth.api.meta import (
     namespace_of,
     owner_reference,
     spec_of,
+    uid_of,
 )
 from hearth.api.names import (
     CLAIMED_AT_ANNOTATION,
@@ -85,6 +86,23 @@ def make_adoption(replica_set: Wire, pool: str, at: str) -> Wire:
             "annotations": {**annotations_of(template), **claim},
             "ownerReferences": [owner_reference(replica_set)],
         }
+    }
+
+
+def make_claimed(replica_set: Wire, pod: Wire) -> Wire:
+    """A warm pod as it will be once the set has adopted it, with the spec that the set asks for."""
+    template = spec_of(replica_set).get("template") or {}
+    node = {"nodeName": spec_of(pod).get("nodeName")}
+    return {
+        **pod,
+        "metadata": {
+            "name": name_of(pod),
+            "namespace": namespace_of(replica_set),
+            "uid": uid_of(pod),
+            "labels": dict(labels_of(template)),
+            "annotations": {**annotations_of(pod), **annotations_of(template)},
+        },
+        "spec": {**spec_of(template), **node},
     }
 
 

@@ -46,7 +46,7 @@ def refusal(pod_spec: Wire, runtimes: Collection[str] = (PYTHON_RUNTIME_IMAGE,))
     if len(containers) != 1:
         said = f"{len(containers)} containers: the process runtime runs one"
         return "CreateContainerConfigError", said
-    for name in ("initContainers", "volumes", "hostNetwork", "hostPID", "runtimeClassName"):
+    for name in ("initContainers", "hostNetwork", "hostPID", "runtimeClassName"):
         if pod_spec.get(name):
             said = f"{name}: the process runtime does not have it"
             return "CreateContainerConfigError", said

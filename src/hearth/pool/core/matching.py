@@ -9,14 +9,21 @@ from __future__ import annotations
 from hearth.api.meta import Wire, spec_of
 from hearth.api.pods import user_container
 
-#: Pod fields that cannot be given to a pod that runs already.
+#: Pod fields that cannot be given to a pod that runs already. Volumes, users and probes are the
+#: node's to give and to run, also after the claim.
 _FIXED = (
-    "volumes", "initContainers", "hostNetwork", "hostPID", "hostIPC", "hostAliases", "affinity",
-    "tolerations", "topologySpreadConstraints", "securityContext", "imagePullSecrets",
+    "initContainers", "hostNetwork", "hostPID", "hostIPC", "hostAliases", "affinity",
+    "tolerations", "topologySpreadConstraints", "imagePullSecrets",
     "shareProcessNamespace", "dnsConfig", "runtimeClassName", "priorityClassName",
 )  # fmt: skip
-#: Container fields likewise; a liveness or startup probe is the node's to run.
-_CONTAINER_FIXED = ("volumeMounts", "securityContext", "lifecycle", "livenessProbe", "startupProbe")
+_CONTAINER_FIXED = ("lifecycle",)
+#: What becomes of a security context in a process that runs already; the rest needs a new pod.
+_GIVEN_LATER = frozenset(
+    {
+        "runAsUser", "runAsGroup", "runAsNonRoot", "fsGroup", "supplementalGroups",
+        "allowPrivilegeEscalation", "seccompProfile", "fsGroupChangePolicy",
+    }
+)  # fmt: skip
 
 
 def mismatch(warm: Wire, wanted: Wire) -> str:
@@ -32,15 +39,17 @@ def mismatch(warm: Wire, wanted: Wire) -> str:
     for name in _CONTAINER_FIXED:
         if (theirs.get(name) or None) != (own.get(name) or None):
             return f"the container's {name} differs from the pool's"
+    for holder in (wanted, theirs):
+        context = holder.get("securityContext") or {}
+        dropped = (context.get("capabilities") or {}).keys() <= {"drop"}
+        if context.keys() - _GIVEN_LATER - ({"capabilities"} if dropped else set()):
+            return "its securityContext is more than a process can take on"
     probe = theirs.get("readinessProbe") or {}
     for handler in ("exec", "grpc"):
         if handler in probe:
             return f"its readiness probe is {handler}"
     if (theirs.get("resources") or None) not in (None, own.get("resources")):
         return "resources differ from the pool's"
-    account = wanted.get("serviceAccountName") or "default"
-    if account != (warm.get("serviceAccountName") or "default"):
-        return f"serviceAccountName is {account}"
     selector = wanted.get("nodeSelector") or {}
     if not selector.items() <= (warm.get("nodeSelector") or {}).items():
         return "nodeSelector differs from the pool's"

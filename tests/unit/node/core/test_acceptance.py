@@ -17,7 +17,6 @@ def test_a_pod_of_a_known_runtime_is_accepted():
         pytest.param({"containers": [{"image": "hearth.dev/runtimes/cobol"}]}, "no such runtime",
                      id="runtime"),
         pytest.param({"containers": GOOD["containers"] * 2}, "2 containers", id="containers"),
-        pytest.param({**GOOD, "volumes": [{}]}, "volumes", id="volumes"),
         pytest.param({**GOOD, "runtimeClassName": "kata"}, "runtimeClassName", id="class"),
     ],
 )  # fmt: skip
