@@ -6,9 +6,9 @@ goes over HTTPS. Neither side can tell.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,9 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)  #: names in lower case
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None  #: when set, ``body`` is empty
+    #: Set when the connection changes its protocol: called with it, in the terms of whatever
+    #: carries it (aiohttp's request). A caller in the same process has no connection, and cannot.
+    take_over: Callable[[Any], Awaitable[Any]] | None = None
 
 
 class Handler(Protocol):

@@ -32,6 +32,9 @@ _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "updat
 #: Subresources of pods that the server has beside ``status``: name, kind, verbs.
 _POD_SUBRESOURCES = (
     ("log", "Pod", ("get",)),
+    ("exec", "PodExecOptions", ("create", "get")),
+    ("attach", "PodAttachOptions", ("create", "get")),
+    ("portforward", "PodPortForwardOptions", ("create", "get")),
     ("binding", "Binding", ("create",)),
     ("adopt", "Pod", ("create",)),
 )

@@ -33,7 +33,7 @@ class NodeLogs:
             BadRequest: the container is not named and there are several, or is not there.
             ServiceUnavailable: the node does not answer.
         """
-        container = _container(pod, request.query.get("container", ""))
+        container = container_name(pod, request.query.get("container", ""))
         url = self.node_url(tenant, pod)
         path = f"{url}/containerLogs/{namespace_of(pod)}/{name_of(pod)}/{container}"
         query = {k: request.query[k] for k in _PASSED_ON if k in request.query}
@@ -85,7 +85,8 @@ class NodeLogs:
         return ssl.create_default_context(cadata=authority)
 
 
-def _container(pod: Wire, wanted: str) -> str:
+def container_name(pod: Wire, wanted: str) -> str:
+    """The container that is meant; raises ``BadRequest``."""
     names = [str(c["name"]) for c in spec_of(pod).get("containers") or ()]
     if not wanted and len(names) > 1:
         raise BadRequest(

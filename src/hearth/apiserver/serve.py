@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from hearth.api.errors import TooLarge
+from hearth.api.errors import ApiError, TooLarge
 from hearth.api.http import Handler, Request, Response
 from hearth.apiserver.codec import error_response
 from hearth.apiserver.packages import PACKAGE_MAX_BYTES
@@ -107,9 +107,20 @@ async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResp
             stream=incoming.content.iter_any() if is_package else None,
         )
     )
+    if response.take_over is not None:
+        return await _taken_over(response, incoming)
     if response.stream is None:
         return _whole(response)
     return await _streamed(response, incoming)
+
+
+async def _taken_over(response: Response, incoming: web.BaseRequest) -> web.StreamResponse:
+    assert response.take_over is not None
+    try:
+        taken: web.StreamResponse = await response.take_over(incoming)
+    except ApiError as error:
+        return _whole(error_response(error))
+    return taken
 
 
 async def _read(incoming: web.BaseRequest, limit: int) -> bytes | None:

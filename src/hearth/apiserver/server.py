@@ -21,6 +21,7 @@ from hearth.apiserver.objects import Objects
 from hearth.apiserver.packages import Packages, parse_package_path
 from hearth.apiserver.reading import Reading
 from hearth.apiserver.rules import ClusterRules
+from hearth.apiserver.streaming import PodStreams
 from hearth.apiserver.writing import Writing
 from hearth.kit.clock import Clock
 
@@ -47,7 +48,7 @@ class ApiServer:
         self._packages = packages
         self._discovery = Discovery()
         reading, writing = Reading(objects, logs, clock), Writing(objects, clock)
-        self._rules = ClusterRules(objects)
+        self._rules, streams = ClusterRules(objects), PodStreams(objects, logs)
         metrics = PodMetrics(objects, logs, clock)
         self._computed: dict[str, Act] = {"get": metrics.get, "list": metrics.list}
         #: What is done, by Kubernetes' word for it.
@@ -64,6 +65,9 @@ class ApiServer:
         #: Subresources of pods that are more than a part of the object.
         self._pod_acts: dict[tuple[str, str], Act] = {
             ("get", "log"): reading.log,
+            **{(verb, "exec"): streams.exec for verb in ("get", "create")},
+            **{(verb, "attach"): streams.attach for verb in ("get", "create")},
+            **{(verb, "portforward"): streams.forward for verb in ("get", "create")},
             ("create", "binding"): writing.bind,
             ("create", "adopt"): writing.adopt,
         }

@@ -36,6 +36,7 @@ from hearth.node.logserver import LogServer
 from hearth.node.metrics import MetricsServer
 from hearth.node.network import open_network
 from hearth.node.settings import NodeSettings
+from hearth.node.streaming import Enterable, StreamServer
 from hearth.node.volumes import Volumes
 from hearth.node.worker import Machinery, Worker
 from hearth.node.zygotes import Zygotes
@@ -314,6 +315,7 @@ class NodeAgent:
         token = internal["token"].decode()
         app = LogServer(self._find_log, token, self._clock).app()
         app.router.add_get("/metrics/pods", MetricsServer(self._running, token).answer)
+        StreamServer(self._find_container, token).add_to(app)
         context = await internal_server_context(self._client)
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2
@@ -330,6 +332,12 @@ class NodeAgent:
     def _running(self) -> list[tuple[Wire, list[str], int]]:
         found = ((worker.pod, worker.where) for worker in self._workers.values())
         return [(pod, *where) for pod, where in found if where is not None]
+
+    def _find_container(self, namespace: str, name: str, container: str) -> Enterable | None:
+        pod = self._pods.get(ObjectKey(self._client.tenant, namespace, name))
+        worker = self._workers.get(uid_of(pod)) if pod is not None else None
+        own = user_container(spec_of(worker.pod)).get("name") if worker is not None else None
+        return worker.container() if worker is not None and container in ("", own) else None
 
     def _find_log(
         self, namespace: str, name: str, container: str

@@ -54,7 +54,7 @@ from hearth.node.cgroups import Cgroups, Limits
 from hearth.node.core import lifecycle as life
 from hearth.node.core.acceptance import codeless, is_warm, refusal
 from hearth.node.core.status import pod_status
-from hearth.node.entering import Inside
+from hearth.node.entering import Inside, ProcessContainer
 from hearth.node.environment import EnvironmentFault, container_environment
 from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
@@ -151,6 +151,14 @@ class Worker:
     def meant(self) -> Wire:
         """The pod as it is to be, also after a claim."""
         return self._meant(self._process) if self._process is not None else self.pod
+
+    def container(self) -> ProcessContainer | None:
+        """What can be entered of a pod that runs."""
+        process = self._process
+        if process is None or not process.pid:
+            return None
+        ports = {container_port(spec_of(self._meant(process))): process.app_port}
+        return ProcessContainer(self._inside(process), self.log, ports)
 
     @property
     def where(self) -> tuple[list[str], int] | None:
