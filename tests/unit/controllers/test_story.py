@@ -3,6 +3,7 @@
 import pytest
 
 from hearth.api.kinds import CONFIGURATION, POOLED_REPLICA_SET, REVISION, ROUTE, SERVICE
+from hearth.api.names import ROUTING_STATE_LABEL
 from tests.unit.controllers.world import World, tell
 
 ZERO = {"autoscaling.knative.dev/initial-scale": "0"}
@@ -257,3 +258,40 @@ def test_nothing_is_written_once_all_is_as_wanted():
         await world.settle()
 
     assert tell(story).api.writes == []
+
+
+def test_a_rollout_takes_the_time_that_the_service_says():
+    async def story(world: World):
+        world.gateway()
+        own = {"serving.knative.dev/rollout-duration": "20s"}
+        world.service(annotations=ZERO, own=own)
+        await world.settle()
+        world.program()
+        await world.settle()
+        assert world.condition(SERVICE, "hello")[0] == "True"
+        world.service(annotations=ZERO, image="example.com/app:2", own=own)
+        await world.settle()
+        assert world.traffic() == [("hello-00001", 99), ("hello-00002", 1)]
+        said = "A gradual rollout of the latest revision(s) is in progress."
+        assert world.condition(ROUTE, "hello") == ("Unknown", "RolloutInProgress", said)
+        assert world.condition(SERVICE, "hello") == ("Unknown", "RolloutInProgress", said)
+        await world.settle(5)
+        assert world.traffic() == [("hello-00001", 99), ("hello-00002", 1)]
+        world.program()
+        began = world.clock.monotonic_s()
+        shares = []
+        while len(world.traffic()) > 1:
+            await world.settle(0.5)
+            world.program()
+            shares.append(world.traffic()[-1][1])
+        assert shares == sorted(shares)
+        assert len(set(shares)) == 4  # 1 % and three steps, each as long as the first
+        assert 17 < world.clock.monotonic_s() - began < 20
+        await world.settle()
+        world.program()
+        await world.settle()
+        assert world.condition(SERVICE, "hello")[0] == "True"
+        old = world.api.get(REVISION, "hello-00001")
+        assert old["metadata"]["labels"][ROUTING_STATE_LABEL] == "reserve"
+
+    tell(story)

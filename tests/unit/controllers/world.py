@@ -50,7 +50,10 @@ class World:
         await asyncio.sleep(seconds)
 
     def service(self, name: str = "hello", **template: Any) -> Wire:
-        """Apply a Service; ``template`` gives image, annotations, name, traffic."""
+        """Apply a Service; ``template`` gives image, annotations, name, traffic.
+
+        ``own`` are annotations of the Service itself.
+        """
         meta = {"annotations": template.get("annotations", {})}
         if "name" in template:
             meta["name"] = template["name"]
@@ -58,7 +61,8 @@ class World:
         spec: Wire = {"template": {"metadata": meta, "spec": {"containers": [container]}}}
         if "traffic" in template:
             spec["traffic"] = template["traffic"]
-        return self.api.put(SERVICE, {"metadata": {"name": name}, "spec": spec})
+        own = {"name": name, "annotations": template.get("own", {})}
+        return self.api.put(SERVICE, {"metadata": own, "spec": spec})
 
     def gateway(self, name: str = "gateway-1", programmed: int = 0, at_s: float = 0.0) -> None:
         """Renew a gateway's Lease, with what it has programmed."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 from hearth.api.meta import Wire, annotations_of, spec_of
 from hearth.api.serving.annotations import unknown_annotations
 
-_ROLLOUT = ("serving.knative.dev/rollout-duration", "serving.knative.dev/rolloutDuration")
-
 
 def template_notices(wire: Wire) -> list[str]:
-    """Warnings about a Service's or Configuration's template, and the Service itself."""
+    """Warnings about a Service's or Configuration's template."""
     template = spec_of(wire).get("template")
     if not isinstance(template, dict):
         return []
@@ -21,8 +19,6 @@ def template_notices(wire: Wire) -> list[str]:
         f"{name} is no annotation of the autoscaler's: it has no effect"
         for name in unknown_annotations(annotations_of(template))
     ]
-    if any(name in annotations_of(wire) for name in _ROLLOUT):
-        said.append("rollout-duration has no effect yet: traffic moves at once")
     return said
 
 

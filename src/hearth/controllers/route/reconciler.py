@@ -11,10 +11,12 @@ from hearth.api.meta import (
     ObjectKey,
     Wire,
     is_deleting,
+    labels_of,
     name_of,
     namespace_of,
     resource_version_of,
 )
+from hearth.api.names import CONFIGURATION_LABEL
 from hearth.client import Client
 from hearth.controllers.route.core.domains import Domain
 from hearth.controllers.route.core.routing_state import (
@@ -59,7 +61,10 @@ class RouteReconciler:
         known = self._targets(key)
         now = self.clock.now()
         traffic = resolve_traffic(route, known)
-        seen = Seen(traffic, self.gateways.list(), self.domain(), now, rfc3339(now))
+        seen = Seen(
+            traffic, self.gateways.list(), self.domain(), now, rfc3339(now),
+            lambda name: labels_of(known.revision(name) or {}).get(CONFIGURATION_LABEL, ""),
+        )  # fmt: skip
         outcome = route_status(route, seen)
         written = await self.routes.write_status(key, route, outcome.status)
         await self._mark(key, referenced(written, known), clear=may_clear(written))

@@ -169,28 +169,38 @@ def make_routing(
     """A Route's hosts; None while it has no traffic or a revision is not known yet."""
     namespace, name = namespace_of(route), name_of(route)
     own: list[Weight] = []
-    tagged: dict[str, tuple[Weight, str]] = {}
+    tagged: dict[str, list[Weight]] = {}
+    urls: dict[str, str] = {}
     for target in status_of(route).get("traffic") or ():
         key = ObjectKey(tenant, namespace, str(target.get("revisionName")))
         revision = find(key)
         if revision is None:
             return None
         backend = make_backend(key, revision)
-        if target.get("percent"):
-            own.append(Weight(backend, int(target["percent"])))
-        if target.get("tag"):
-            tagged[str(target["tag"])] = Weight(backend, 100), str(target.get("url") or "")
+        weight = Weight(backend, int(target.get("percent") or 0))
+        if weight.percent:
+            own.append(weight)
+        if tag := target.get("tag"):
+            tagged.setdefault(str(tag), []).append(weight)
+            urls[str(tag)] = str(target.get("url") or "")
     redirected, tag_names = is_redirected(route), _tag_names(route)
     hosts = []
     if own:
         public, weights = _public(status_of(route).get("url")), tuple(own)
         hosts.append(Host(name, public, _inside(name, namespace), weights, redirected))
         hosts += [Host(one.host, one.host, (), weights, one.redirected) for one in mappings]
-    for tag, (weight, url) in sorted(tagged.items()):
+    for tag, tag_weights in sorted(tagged.items()):
         short = tag_names.get(tag, f"{tag}-{name}")
-        inside = _inside(short, namespace)
-        hosts.append(Host(f"{tag}-{name}", _public(url), inside, (weight,), redirected))
+        public, inside = _public(urls[tag]), _inside(short, namespace)
+        hosts.append(Host(f"{tag}-{name}", public, inside, _whole(tag_weights), redirected))
     return Routing(ObjectKey(tenant, namespace, name), tuple(hosts)) if hosts else None
+
+
+def _whole(weights: list[Weight]) -> tuple[Weight, ...]:
+    """A tag's own shares: several while a new revision is rolled out, else one that has all."""
+    if len(weights) == 1:
+        return (replace(weights[0], percent=100),)
+    return tuple(one for one in weights if one.percent) or (replace(weights[-1], percent=100),)
 
 
 def is_redirected(wire: Wire) -> bool:

@@ -3,9 +3,9 @@ import pytest
 from hearth.api.serving.notices import template_notices
 
 
-def service(spec=None, annotations=None, own=None):
+def service(spec=None, annotations=None):
     template = {"metadata": {"annotations": annotations or {}}, "spec": spec or {}}
-    return {"metadata": {"annotations": own or {}}, "spec": {"template": template}}
+    return {"spec": {"template": template}}
 
 
 def test_a_plain_service_is_told_nothing():
@@ -21,8 +21,6 @@ def test_a_plain_service_is_told_nothing():
         pytest.param(service({"idleTimeoutSeconds": 5}), "idleTimeoutSeconds", id="idle"),
         pytest.param(service(annotations={"autoscaling.knative.dev/nope": "1"}),
                      "autoscaling.knative.dev/nope is no annotation", id="unknown-annotation"),
-        pytest.param(service(own={"serving.knative.dev/rollout-duration": "60s"}),
-                     "rollout-duration", id="rollout"),
     ],
 )  # fmt: skip
 def test_what_has_no_effect_yet_is_said(wire, named):

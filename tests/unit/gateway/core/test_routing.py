@@ -99,6 +99,16 @@ def test_what_is_cluster_local_has_no_name_outside():
     assert host.domains == ("hello.default.svc.cluster.local", "hello.default.svc", "hello.default")
 
 
+def test_a_tag_is_split_as_its_share_while_a_revision_is_rolled_out():
+    old, new = target("hello-00001", 30, "next"), target("hello-00002", 20, "next")
+    own, tagged = routing(old, new, target("hello-00001", 50)).hosts
+    assert [(w.backend.key.name, w.percent) for w in tagged.weights] == [
+        ("hello-00001", 30),
+        ("hello-00002", 20),
+    ]
+    assert sum(weight.percent for weight in own.weights) == 100
+
+
 def test_tags_are_named_inside_as_the_status_says():
     annotations = {"hearth.dev/tag-hosts": "next=hello-next"}
     found = routing(target("hello-00001", 100, tag="next"), annotations=annotations)

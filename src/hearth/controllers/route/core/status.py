@@ -8,7 +8,7 @@ pkg/apis/serving/v1/route_lifecycle.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,15 @@ from hearth.api.names import TAG_HOSTS_ANNOTATION
 from hearth.controllers.core.conditions import Conditions, living
 from hearth.controllers.route.core.domains import BadHostError, Domain, address
 from hearth.controllers.route.core.gateways import ingress_of
+from hearth.controllers.route.core.gradual import (
+    ROLLOUT_ANNOTATION,
+    Gradual,
+    Moment,
+    gradual,
+    rollout_duration_s,
+)
 from hearth.controllers.route.core.traffic import BadTarget, Target
+from hearth.kit.times import unix_ns
 
 TRAFFIC_ASSIGNED = "AllTrafficAssigned"
 INGRESS_READY = "IngressReady"
@@ -42,6 +50,7 @@ class Seen:
     domain: Domain
     now: datetime  #: UTC
     at: str  #: ``now`` as RFC 3339
+    configuration_of: Callable[[str], str] = lambda _: ""  #: of a revision; empty if unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +67,12 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
     is_new = status_of(route).get("observedGeneration") != generation_of(route)
     status = {**status_of(route), "observedGeneration": generation_of(route)}
     traffic = seen.traffic
+    now = Gradual([])
     try:
         status["url"] = seen.domain.url(route)
         if not isinstance(traffic, BadTarget):
-            status["traffic"] = [_target(route, target, seen.domain) for target in traffic]
+            now = _gradual(route, traffic, seen)
+            status["traffic"] = [_target(route, target, seen.domain) for target in now.targets]
     except BadHostError as error:
         traffic = BadTarget("False", "ErrorConfig", str(error))
     if isinstance(traffic, BadTarget):
@@ -70,13 +81,32 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
             conditions.mark_unknown(INGRESS_READY, "IngressNotConfigured", said)
         _mark_bad(conditions, traffic)
         return Outcome({**status, "conditions": conditions.to_wire()})
-    status = with_annotations(status, {TAG_HOSTS_ANNOTATION: _tag_hosts(route, traffic, seen)})
+    notes = {TAG_HOSTS_ANNOTATION: _tag_hosts(route, traffic, seen), ROLLOUT_ANNOTATION: now.note}
+    status = with_annotations(status, notes)
     status["address"] = {"url": address(route)}
     conditions.mark_true(TRAFFIC_ASSIGNED)
     said = "external-domain-tls is not enabled"
     conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", said)
-    again_after_s = _mark_ingress(conditions, route, status, seen)
+    if now.note:
+        said = "A gradual rollout of the latest revision(s) is in progress."
+        conditions.mark_unknown(INGRESS_READY, "RolloutInProgress", said)
+        again_after_s = now.again_after_s
+        if again_after_s is None:  # it waits for the gateways
+            ingress = ingress_of(seen.gateways, resource_version_of(route), seen.now)
+            again_after_s = ingress.again_after_s
+    else:
+        again_after_s = _mark_ingress(conditions, route, status, seen)
     return Outcome({**status, "conditions": conditions.to_wire()}, again_after_s)
+
+
+def _gradual(route: Wire, traffic: Sequence[Target], seen: Seen) -> Gradual:
+    moment = Moment(
+        rollout_duration_s(route, seen.domain.network.rollout_duration_s),
+        unix_ns(seen.now),
+        ingress_of(seen.gateways, resource_version_of(route), seen.now).programmed,
+        seen.configuration_of,
+    )
+    return gradual(route, traffic, moment)
 
 
 def _mark_bad(conditions: Conditions, bad: BadTarget) -> None:

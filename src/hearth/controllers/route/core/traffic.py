@@ -23,6 +23,7 @@ class Target:
     percent: int
     latest: bool  #: follows the configuration's latest ready revision
     tag: str = ""
+    configuration: str = ""  #: that it follows, if it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,18 @@ def resolve_traffic(route: Wire, known: Targets) -> list[Target] | BadTarget:
 
 def _resolve(route: Wire, target: Wire, known: Targets) -> Target:
     """One target; raises ``_UnresolvedError``."""
+    configuration = ""
     if target.get("revisionName"):
         revision = _pinned(route, str(target["revisionName"]), known)
     else:
-        revision = _latest(str(target.get("configurationName") or ""), known)
+        configuration = str(target.get("configurationName") or "")
+        revision = _latest(configuration, known)
     return Target(
         revision=name_of(revision),
         percent=int(target.get("percent") or 0),
         latest=bool(target.get("latestRevision", not target.get("revisionName"))),
         tag=str(target.get("tag") or ""),
+        configuration=configuration,
     )
 
 

@@ -57,24 +57,28 @@ def pinned(name, percent=100, **more):
     return {"revisionName": name, "latestRevision": False, "percent": percent, **more}
 
 
+def follows(percent):
+    return Target("r2", percent, True, configuration="hello")
+
+
 @pytest.mark.parametrize(
     ("given", "want"),
     [
-        pytest.param(route(latest()), [Target("r2", 100, True)], id="latest"),
+        pytest.param(route(latest()), [follows(100)], id="latest"),
         pytest.param(route(pinned("r1")), [Target("r1", 100, False)], id="rollback"),
         pytest.param(
             route(pinned("r1", 80, tag="old"), latest(20)),
-            [Target("r1", 80, False, "old"), Target("r2", 20, True)],
+            [Target("r1", 80, False, "old"), follows(20)],
             id="split-with-tag",
         ),
         pytest.param(
             route(pinned("r2", 30), latest(50), pinned("r2", 20)),
-            [Target("r2", 50, False), Target("r2", 50, True)],
+            [Target("r2", 50, False), follows(50)],
             id="same-target-twice-adds-up",
         ),
         pytest.param(
             route({"revisionName": "r1", "tag": "t"}, {"configurationName": "hello"}),
-            [Target("r1", 0, False, "t"), Target("r2", 0, True)],
+            [Target("r1", 0, False, "t"), follows(0)],
             id="unsaid-percent-and-latest",
         ),
         pytest.param(
