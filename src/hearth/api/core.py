@@ -18,6 +18,7 @@ from hearth.api.kinds import (
     NAMESPACE,
     NODE,
     POD,
+    RUNTIME_CLASS,
     SECRET,
     SERVICE_ACCOUNT,
 )
@@ -111,6 +112,14 @@ class ConfigMap(Object, frozen=True):
     immutable: bool | None = None
     data: dict[str, str] | None = None
     binary_data: dict[str, str] | None = None
+
+
+class RuntimeClass(Object, frozen=True):
+    """Which of a node's container runtimes runs a pod, such as a sandbox."""
+
+    handler: str | None = None
+    overhead: FreeForm | None = None
+    scheduling: FreeForm | None = None
 
 
 class ServiceAccount(Object, frozen=True):
@@ -379,6 +388,10 @@ RESOURCES = (
     Resource(CORE_EVENT, CoreEvent, "event", ("ev",), (), frozenset(), _EVENT_COLUMNS,
              fields=event_fields),
     Resource(EVENT, Event, "event", ("ev",), (), frozenset(), _EVENT_COLUMNS, fields=event_fields),
+    Resource(
+        RUNTIME_CLASS, RuntimeClass, "runtimeclass", (), (), frozenset(),
+        (Column("Handler", at("handler")),),
+    ),
     Resource(
         LEASE, Lease, "lease", (), (), frozenset(),
         (Column("Holder", at("spec", "holderIdentity")),),

@@ -84,6 +84,7 @@ EVENT = Kind("events.k8s.io", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 PERSISTENT_VOLUME = Kind("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False)
 PERSISTENT_VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+RUNTIME_CLASS = Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", namespaced=False)
 STORAGE_CLASS = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False)
 
 ALL: tuple[Kind, ...] = (
@@ -92,5 +93,5 @@ ALL: tuple[Kind, ...] = (
     POD_AUTOSCALER, SERVERLESS_SERVICE, DEPLOYMENT, ENDPOINT_SLICE,
     POD_METRICS, HORIZONTAL_POD_AUTOSCALER,
     POD, NAMESPACE, NODE, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, CORE_EVENT, EVENT, LEASE,
-    PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS,
+    PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, RUNTIME_CLASS,
 )  # fmt: skip

@@ -90,6 +90,13 @@ def authorize(user: User, verb: str, target: Target) -> None:
     )
 
 
+def authorize_node(user: User, node: str) -> None:
+    """Let the user reach what is proxied to a node; raises ``Forbidden`` otherwise."""
+    if MASTERS not in user.groups:
+        said = f'nodes "{node}" is forbidden: User "{user.name}" cannot use resource "nodes/proxy"'
+        raise Forbidden(said, details={"name": node, "group": "", "kind": "nodes"})
+
+
 def load_users(path: Path) -> dict[str, User]:
     """Users by token; tokens of :data:`USERS` that the file lacks are made and added to it.
 

@@ -58,6 +58,10 @@ class NodeLogs:
         name = spec_of(pod).get("nodeName")
         if not name:
             raise BadRequest(f"pod {name_of(pod)} does not have a host assigned")
+        return self.url_of(tenant, name)
+
+    def url_of(self, tenant: str, name: str) -> str:
+        """Where the node answers; raises ``ApiError``."""
         entry = self._backend.get(object_key(NODE, ObjectKey(tenant, "", name)))
         if entry is None:
             raise NotFound(f'nodes "{name}" not found')

@@ -17,6 +17,7 @@ from aiohttp import web
 from hearth.api.errors import ApiError, TooLarge
 from hearth.api.http import Handler, Request, Response
 from hearth.apiserver.codec import error_response
+from hearth.apiserver.images import IMAGES_MAX_BYTES
 from hearth.apiserver.packages import PACKAGE_MAX_BYTES
 
 _GOODBYE_S = 0.5  #: for requests under way at the end; watches are cut after it
@@ -89,12 +90,12 @@ async def serve(
 
 
 async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResponse:
-    is_package = incoming.method == "PUT" and "/packages/" in incoming.path
-    limit = PACKAGE_MAX_BYTES if is_package else OBJECT_MAX_BYTES
+    passed_on = _passed_on(incoming.method, incoming.path)
+    limit = passed_on or OBJECT_MAX_BYTES
     if (incoming.content_length or 0) > limit:
         said = f"the body has {incoming.content_length} bytes, at most {limit} are taken"
         return _whole(error_response(TooLarge(said)))
-    body = b"" if is_package else await _read(incoming, limit)
+    body = b"" if passed_on else await _read(incoming, limit)
     if body is None:
         return _whole(error_response(TooLarge(f"the body has more than {limit} bytes")))
     response = await handler(
@@ -104,7 +105,7 @@ async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResp
             query=dict(incoming.query),
             headers={name.lower(): value for name, value in incoming.headers.items()},
             body=body,
-            stream=incoming.content.iter_any() if is_package else None,
+            stream=incoming.content.iter_any() if passed_on else None,
         )
     )
     if response.take_over is not None:
@@ -121,6 +122,13 @@ async def _taken_over(response: Response, incoming: web.BaseRequest) -> web.Stre
     except ApiError as error:
         return _whole(error_response(error))
     return taken
+
+
+def _passed_on(method: str, path: str) -> int:
+    """How many bytes a body that is handed on as it comes may have; 0 for one that is not."""
+    if method == "PUT" and "/packages/" in path:
+        return PACKAGE_MAX_BYTES
+    return IMAGES_MAX_BYTES if method == "POST" and path.endswith("/proxy/images") else 0
 
 
 async def _read(incoming: web.BaseRequest, limit: int) -> bytes | None:

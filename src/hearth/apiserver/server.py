@@ -11,10 +11,11 @@ from hearth.api.http import Request, Response
 from hearth.api.kinds import POD
 from hearth.api.meta import ROOT
 from hearth.apiserver.asked import Asked
-from hearth.apiserver.auth import ANONYMOUS, Authenticator, User, authorize
+from hearth.apiserver.auth import ANONYMOUS, Authenticator, User, authorize, authorize_node
 from hearth.apiserver.codec import error_response
 from hearth.apiserver.core.paths import ALL_TENANTS, NOT_FOUND, parse_target, split_tenant
 from hearth.apiserver.discovery import Discovery
+from hearth.apiserver.images import NodeImages, parse_images_path
 from hearth.apiserver.logs import NodeLogs
 from hearth.apiserver.metrics import PodMetrics
 from hearth.apiserver.objects import Objects
@@ -46,6 +47,7 @@ class ApiServer:
     ) -> None:
         self._authenticator = authenticator
         self._packages = packages
+        self._images = NodeImages(logs)
         self._discovery = Discovery()
         reading, writing = Reading(objects, logs, clock), Writing(objects, clock)
         self._rules, streams = ClusterRules(objects), PodStreams(objects, logs)
@@ -91,6 +93,9 @@ class ApiServer:
             raise NotFound(f'tenants "{tenant}" not found')
         if package := parse_package_path(path):
             return await self._packages.answer(request, tenant, package)
+        if node := parse_images_path(path):
+            authorize_node(user, node)
+            return await self._images.answer(request, tenant, node)
         try:
             target = parse_target(tenant, path)
         except NotFound:

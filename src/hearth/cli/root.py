@@ -20,6 +20,7 @@ _SECTIONS = {
         "up": "processes:up",
         "status": "status:status",
         "pool": "pool:pool",
+        "image": "image:image",
     },
     "Single processes of it": {
         "apiserver": "processes:apiserver",

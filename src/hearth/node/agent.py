@@ -9,6 +9,7 @@ import platform
 import shutil
 import socket
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -24,17 +25,19 @@ from hearth.api.meta import (
     status_of,
     uid_of,
 )
-from hearth.api.pods import is_finished, user_container
+from hearth.api.pods import is_finished
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part, TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.node.cache import PackageCache
-from hearth.node.cgroups import open_cgroups
-from hearth.node.logs import ContainerLog, LogFiles
+from hearth.node.cgroups import Cgroups, open_cgroups
+from hearth.node.core.acceptance import needs_containers
+from hearth.node.imageserver import ImageServer, ImagesRefused
+from hearth.node.logs import Log, LogFiles
 from hearth.node.logserver import LogServer
 from hearth.node.metrics import MetricsServer
-from hearth.node.network import open_network
+from hearth.node.network import Network, open_network
 from hearth.node.settings import NodeSettings
 from hearth.node.streaming import Enterable, StreamServer
 from hearth.node.volumes import Volumes
@@ -42,6 +45,10 @@ from hearth.node.worker import Machinery, Worker
 from hearth.node.zygotes import Zygotes
 from hearth.runtime import Change, EventRecorder, Informers
 from hearth.runtime.internal import internal_secret, internal_server_context
+
+if TYPE_CHECKING:
+    from hearth.node.cri.pod import ContainerPod
+    from hearth.node.cri.runtime import ContainerRuntime
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +74,12 @@ class NodeAgent:
         self._clock = clock
         self._events = events
         self._zygotes = Zygotes()
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, Worker | ContainerPod] = {}
         self._volumes = Volumes(client, settings.state, settings.name, _capacity(settings))
         self._machinery: Machinery | None = None
+        self._containers: ContainerRuntime | None = None
+        self._cgroups: Cgroups | None = None
+        self._network: Network | None = None
         self._log_port = 0
         self._closing = TaskGroup()
         self.ready = asyncio.Event()  #: set once pods can be run
@@ -101,6 +111,7 @@ class NodeAgent:
             settings,
             self._events,
         )
+        self._cgroups, self._network = cgroups, network
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._serve_logs(), name="log server")
@@ -121,8 +132,9 @@ class NodeAgent:
 
     async def _close(self) -> None:
         await self._closing.close()
-        for worker in list(self._workers.values()):
-            await worker.close()
+        await asyncio.gather(*(worker.close() for worker in list(self._workers.values())))
+        if self._containers is not None:
+            await self._containers.close()
         await self._zygotes.close()
         await self._volumes.close()
 
@@ -177,20 +189,40 @@ class NodeAgent:
                     facts = {"pod": name_of(worker.pod), "because": str(error)}
                     log.warning("volumes not refreshed", extra={"f": facts})
 
-    def _adopt(self, pod: Wire) -> Worker:
+    def _adopt(self, pod: Wire) -> Worker | ContainerPod:
         assert self._machinery is not None
-        worker = Worker(pod, self._machinery, self._gone)
+        worker: Worker | ContainerPod
+        if needs_containers(spec_of(pod)):
+            from hearth.node.cri.pod import ContainerPod  # with gRPC: 25 MiB, for those who need it
+
+            worker = ContainerPod(pod, self._container_runtime(), self._gone)
+        else:
+            worker = Worker(pod, self._machinery, self._gone)
         self._workers[worker.uid] = worker
         return worker
 
-    def _vanished(self, worker: Worker, pod: Wire) -> None:
+    def _container_runtime(self) -> ContainerRuntime:
+        if self._containers is None:
+            from hearth.node.cri.runtime import ContainerRuntime
+
+            self._containers = ContainerRuntime(
+                self._client,
+                self._settings,
+                self._events,
+                self._volumes,
+                self._cgroups,
+                self._network.for_containers if self._network is not None else None,
+            )
+        return self._containers
+
+    def _vanished(self, worker: Worker | ContainerPod, pod: Wire) -> None:
         """A deletion event: the object may have moved, then its new place comes right after."""
         moved = namespace_of(worker.pod) != namespace_of(pod)
         if not moved:
             loop = asyncio.get_running_loop()
             loop.call_later(1.0, self._vanish_if_gone, worker, namespace_of(pod))
 
-    def _vanish_if_gone(self, worker: Worker, namespace: str) -> None:
+    def _vanish_if_gone(self, worker: Worker | ContainerPod, namespace: str) -> None:
         if worker.uid in self._workers and namespace_of(worker.pod) == namespace:
             worker.vanish()
 
@@ -200,7 +232,7 @@ class NodeAgent:
             shutil.rmtree(self._settings.state / "pods" / uid, ignore_errors=True)
             self._closing.start(self._end(worker), name=f"close {uid}")
 
-    async def _end(self, worker: Worker) -> None:
+    async def _end(self, worker: Worker | ContainerPod) -> None:
         await worker.close()
         await self._volumes.remove(worker.uid)
 
@@ -271,6 +303,7 @@ class NodeAgent:
         except NotFound:
             node = await self._create_node()
         status = self._status(status_of(node).get("conditions") or ())
+        status["images"] = await self._images()
         await self._client.patch(NODE, "", name, {"status": status}, subresource="status")
 
     async def _create_node(self) -> Wire:
@@ -283,6 +316,16 @@ class NodeAgent:
         return await self._client.create(
             NODE, {"metadata": {"name": name, "labels": labels}, "spec": {}}
         )
+
+    async def _images(self) -> list[Wire]:
+        used = (self._settings.state / "containerd").exists()
+        if self._containers is None and not used:
+            return []
+        try:
+            return await self._container_runtime().images()
+        except ImagesRefused as error:
+            log.warning("images not told", extra={"f": {"because": str(error)}})
+            return []
 
     def _status(self, conditions: Sequence[Wire]) -> Wire:
         capacity = _capacity(self._settings)
@@ -314,6 +357,8 @@ class NodeAgent:
         internal = await internal_secret(self._client, "internal")
         token = internal["token"].decode()
         app = LogServer(self._find_log, token, self._clock).app()
+        images = ImageServer(self._container_runtime, token, self._settings.state, self._write_node)
+        app.router.add_routes(images.routes())
         app.router.add_get("/metrics/pods", MetricsServer(self._running, token).answer)
         StreamServer(self._find_container, token).add_to(app)
         context = await internal_server_context(self._client)
@@ -336,19 +381,16 @@ class NodeAgent:
     def _find_container(self, namespace: str, name: str, container: str) -> Enterable | None:
         pod = self._pods.get(ObjectKey(self._client.tenant, namespace, name))
         worker = self._workers.get(uid_of(pod)) if pod is not None else None
-        own = user_container(spec_of(worker.pod)).get("name") if worker is not None else None
-        return worker.container() if worker is not None and container in ("", own) else None
+        return worker.container(container) if worker is not None else None
 
-    def _find_log(
-        self, namespace: str, name: str, container: str
-    ) -> ContainerLog | LogFiles | None:
+    def _find_log(self, namespace: str, name: str, container: str) -> Log | None:
         """The log of a running container, or what is kept of one that has ended."""
         pod = self._pods.get(ObjectKey(self._client.tenant, namespace, name))
-        if pod is None or user_container(spec_of(pod)).get("name") != container:
+        if pod is None:
             return None
         worker = self._workers.get(uid_of(pod))
         if worker is not None:
-            return worker.log
+            return worker.log_of(container)
         return LogFiles(self._settings.state / "pods" / uid_of(pod) / container)
 
 

@@ -55,7 +55,7 @@ class Cgroups:
         Raises:
             CgroupsUnavailable: says what is missing.
         """
-        parent = f"{_PREFIX}{node}-{pid}"
+        self._parent = parent = f"{_PREFIX}{node}-{pid}"
         self._unified = (_ROOT / "cgroup.controllers").exists()
         if self._unified:
             self._parents = {"": _ROOT / parent}
@@ -86,6 +86,15 @@ class Cgroups:
             paths.append(str(path))
             self._set(controller, path, limits)
         return paths
+
+    def name_of(self, group: str) -> str:
+        """The group as a container runtime names it: its path below each controller."""
+        return f"/{self._parent}/{group}"
+
+    def remove(self, group: str) -> None:
+        """Remove the groups of a pod, and what is left in them."""
+        for path in self._parents.values():
+            _remove_tree(path / group)
 
     def was_oom_killed(self, group: str) -> bool:
         """Whether the kernel killed something in the groups for want of memory."""
@@ -149,8 +158,8 @@ def _remove_abandoned(folder: Path, prefix: str) -> None:
 
 def _remove_tree(path: Path) -> None:
     if path.is_dir():
-        pods = [str(pod) for pod in path.iterdir() if pod.is_dir()]
-        empty_cgroups([*pods, str(path)], lambda: None)
+        below = sorted((str(group) for group in path.rglob("*") if group.is_dir()), reverse=True)
+        empty_cgroups([*below, str(path)], lambda: None)
 
 
 def open_cgroups(wish: str, node: str, pid: int) -> Cgroups | None:

@@ -14,9 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from hearth.node.logreading import Query, read_log, run_of
-from hearth.node.logs import ContainerLog
+from hearth.node.logs import ContainerLog, RuntimeLog
 from hearth.node.streaming import STDERR, STDOUT, CannotRun, Streams
 
 #: Joins the cgroups (its arguments up to ``--``), then becomes what follows.
@@ -39,8 +40,8 @@ class Inside:
     cgroups: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
-    def command(self, command: Sequence[str]) -> list[str]:
-        """The command line that runs ``command`` in there.
+    def command(self, command: Sequence[str], *, tty: bool = False) -> list[str]:
+        """The command line that runs ``command`` in there; with ``tty`` on our terminal.
 
         Raises:
             ProcessLookupError: the pod has ended.
@@ -86,10 +87,30 @@ def _is_ours(pid: int, namespace: str) -> bool:
     return os.readlink(f"/proc/{pid}/ns/{namespace}") == os.readlink(f"/proc/self/ns/{namespace}")
 
 
-class ProcessContainer:
-    """A container that is a process: a ``streaming.Enterable``."""
+class Within(Protocol):
+    """How a container is entered."""
 
-    def __init__(self, inside: Inside, log: ContainerLog, ports: Mapping[int, int]) -> None:
+    @property
+    def pid(self) -> int:
+        """A process in the pod's network."""
+        ...
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Of the command that enters."""
+        ...
+
+    def command(self, command: Sequence[str], *, tty: bool = False) -> list[str]:
+        """The command line that runs ``command`` in it; raises ``ProcessLookupError``."""
+        ...
+
+
+class EnteredContainer:
+    """A container that a command line enters: a ``streaming.Enterable``."""
+
+    def __init__(
+        self, inside: Within, log: ContainerLog | RuntimeLog, ports: Mapping[int, int]
+    ) -> None:
         """Enter ``inside``; ``ports`` are those that are others here than in the spec."""
         self._inside = inside
         self._log = log
@@ -100,7 +121,7 @@ class ProcessContainer:
     ) -> int:
         """Run a command in it until it ends; returns its exit code."""
         try:
-            line = self._inside.command(command)
+            line = self._inside.command(command, tty=tty)
         except ProcessLookupError as error:
             raise CannotRun(str(error)) from error
         if tty:

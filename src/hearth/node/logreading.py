@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from hearth.node.logs import ContainerLog, LogFiles
+from hearth.node.logs import Log, LogFiles
 
 _BLOCK_BYTES = 64 * 2**10
 _STAMP_BYTES = len("2026-01-01T00:00:00")
@@ -69,9 +69,7 @@ def run_of(files: LogFiles, query: Query) -> int:
     return runs[-2]
 
 
-async def read_log(
-    log: ContainerLog | LogFiles, run: int, query: Query, now: datetime
-) -> AsyncIterator[bytes]:
+async def read_log(log: Log, run: int, query: Query, now: datetime) -> AsyncIterator[bytes]:
     """The text asked for, in blocks; follows until the run has ended."""
     left = query.limit_bytes if query.limit_bytes is not None else 2**62
     since = _since(query, now)
@@ -84,10 +82,8 @@ async def read_log(
             return
 
 
-async def _blocks(
-    log: ContainerLog | LogFiles, run: int, query: Query
-) -> AsyncIterator[list[bytes]]:
-    files = log.files if isinstance(log, ContainerLog) else log
+async def _blocks(log: Log, run: int, query: Query) -> AsyncIterator[list[bytes]]:
+    files = log if isinstance(log, LogFiles) else log.files
     parts = files.parts(run)
     index, offset = _tail_start(parts, query.tail_lines)
     for part in parts[index:-1]:
@@ -117,11 +113,11 @@ async def _blocks(
         os.close(fd)
 
 
-def _growth(log: ContainerLog | LogFiles, run: int) -> tuple[asyncio.Event, bool]:
+def _growth(log: Log, run: int) -> tuple[asyncio.Event, bool]:
     """What is set when more may be there, and whether more may come."""
-    if isinstance(log, ContainerLog):
-        return log.grown, log.open_run == run
-    return asyncio.Event(), False
+    if isinstance(log, LogFiles):
+        return asyncio.Event(), False
+    return log.grown, log.open_run == run
 
 
 def _is_another_file(path: Path, fd: int) -> bool:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 _PIPE_BYTES = 256 * 2**10  #: what an app may print while we look elsewhere
 _FLOOD_BYTES = _PIPE_BYTES // 2  #: read in one go, this much is a flood: it must not take
@@ -26,6 +27,7 @@ _KEPT_BYTES_PER_S = 4 * 2**20  #: of one container, over time
 _KEPT_BURST_BYTES = 16 * 2**20  #: and at once
 _TAIL_BYTES = 8 * 2**10  #: kept in memory for the pod's status
 _TAIL_LINES = 20
+_LOOK_S = 0.1  #: between looks at a log that a runtime writes
 
 
 class LogFiles:
@@ -66,6 +68,33 @@ class _Budget:
             return False
         self.left -= size
         return True
+
+
+class RuntimeLog:
+    """The log of one container, written by a container runtime in the same format."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = LogFiles(folder)
+        self.open_run = -1  #: the run that is being written; -1 when there is none
+
+    @property
+    def grown(self) -> asyncio.Event:
+        """Set a little later: nobody tells when a runtime has written."""
+        event = asyncio.Event()
+        asyncio.get_running_loop().call_later(_LOOK_S, event.set)
+        return event
+
+
+def tail_of(files: LogFiles, run: int) -> str:
+    """The last lines of a run that has ended, as they were printed."""
+    parts = files.parts(run)
+    if not parts:
+        return ""
+    with parts[-1].open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+        lines = file.read().splitlines()[-_TAIL_LINES:]
+    texts = [line.split(b" ", 3)[3] for line in lines if line.count(b" ") >= 3]
+    return b"\n".join(texts).decode(errors="replace")
 
 
 class ContainerLog:
@@ -261,4 +290,5 @@ class _Pipe:
 
 
 #: Finds what is kept of a container, by namespace, pod and container name.
-FindLog = Callable[[str, str, str], "ContainerLog | LogFiles | None"]
+Log: TypeAlias = ContainerLog | RuntimeLog | LogFiles
+FindLog: TypeAlias = Callable[[str, str, str], Log | None]

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hearth.kit.clock import Clock
 from hearth.node.logreading import NoLog, Query, read_log, run_of
-from hearth.node.logs import ContainerLog, FindLog
+from hearth.node.logs import FindLog, LogFiles
 
 
 class LogServer:
@@ -38,7 +38,7 @@ class LogServer:
             return web.Response(status=400, text=f"{where} is waiting to start")
         try:
             query = Query.of(request.query)
-            run = run_of(log.files if isinstance(log, ContainerLog) else log, query)
+            run = run_of(log if isinstance(log, LogFiles) else log.files, query)
         except (NoLog, ValueError) as error:
             return web.Response(status=400, text=f"{where}: {error}")
         response = web.StreamResponse(headers={"content-type": "text/plain; charset=utf-8"})

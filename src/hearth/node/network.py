@@ -26,7 +26,7 @@ from hearth.loader.netlink import Netlink, remove_links
 
 _SETTLE_TRIES_MAX = 500
 _SETTLE_PAUSE_S = 0.001
-_PREFIX = 20  #: 4,093 pods
+_PREFIX = 20  #: 2,046 processes, and as many containers
 _SUBNETS = list(ipaddress.IPv4Network("10.192.0.0/10").subnets(new_prefix=_PREFIX))
 
 
@@ -40,6 +40,17 @@ class Address:
 
     ip: str
     prefix: int
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodNetwork:
+    """The network that CNI plugins join containers to."""
+
+    bridge: str
+    subnet: str  #: CIDR
+    first: str  #: of the addresses for containers
+    last: str
     gateway: str
 
 
@@ -60,6 +71,13 @@ class Network:
     def gateway(self) -> str:
         """The node's own address in the subnet."""
         return str(self._gateway)
+
+    @property
+    def for_containers(self) -> PodNetwork:
+        """What CNI plugins need for joining containers to the bridge: the subnet's upper half."""
+        _, upper = self._subnet.subnets()
+        addresses = (str(upper.network_address), str(upper.broadcast_address - 1))
+        return PodNetwork(self._bridge, str(self._subnet), *addresses, self.gateway)
 
     async def open(self) -> None:
         """Make the bridge; one that an earlier agent left is replaced."""
@@ -165,8 +183,9 @@ class Network:
         return fresh or self._returned.popleft()
 
     def _addresses(self) -> Iterator[str]:
-        hosts = self._subnet.hosts()
-        next(hosts)  # the gateway's
+        lower, _ = self._subnet.subnets()
+        hosts = iter(lower)
+        next(hosts), next(hosts)  # the network's own, and the gateway's
         for address in hosts:
             yield str(address)
 

@@ -54,7 +54,7 @@ from hearth.node.cgroups import Cgroups, Limits
 from hearth.node.core import lifecycle as life
 from hearth.node.core.acceptance import codeless, is_warm, refusal
 from hearth.node.core.status import pod_status
-from hearth.node.entering import Inside, ProcessContainer
+from hearth.node.entering import EnteredContainer, Inside
 from hearth.node.environment import EnvironmentFault, container_environment
 from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
@@ -152,19 +152,24 @@ class Worker:
         """The pod as it is to be, also after a claim."""
         return self._meant(self._process) if self._process is not None else self.pod
 
-    def container(self) -> ProcessContainer | None:
-        """What can be entered of a pod that runs."""
-        process = self._process
-        if process is None or not process.pid:
+    def container(self, name: str = "") -> EnteredContainer | None:
+        """What can be entered of a pod that runs; its one container may go unnamed."""
+        process, own = self._process, user_container(spec_of(self.pod)).get("name")
+        if process is None or not process.pid or name not in ("", own):
             return None
         ports = {container_port(spec_of(self._meant(process))): process.app_port}
-        return ProcessContainer(self._inside(process), self.log, ports)
+        return EnteredContainer(self._inside(process), self.log, ports)
 
     @property
     def where(self) -> tuple[list[str], int] | None:
         """The cgroups and the first process of a pod that runs."""
         process = self._process
         return (process.cgroups, process.pid) if process is not None and process.pid else None
+
+    def log_of(self, container: str) -> ContainerLog | None:
+        """The log of its one container."""
+        own = user_container(spec_of(self.pod)).get("name")
+        return self.log if container == own else None
 
     def offer(self, pod: Wire) -> None:
         """The API's newest word on the pod; it may have moved to another namespace."""

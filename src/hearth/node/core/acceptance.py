@@ -29,6 +29,14 @@ def codeless(pod: Wire) -> tuple[str, str]:
     return "CreateContainerConfigError", said
 
 
+def needs_containers(pod_spec: Wire) -> bool:
+    """Whether the pod has images other than our runtimes, which processes cannot run."""
+    return any(
+        not is_runtime(str(container.get("image") or ""))
+        for container in pod_spec.get("containers") or ()
+    )
+
+
 def refusal(pod_spec: Wire, runtimes: Collection[str] = (PYTHON_RUNTIME_IMAGE,)) -> tuple[str, str]:
     """Reason and message why pods of this spec cannot run here; empty strings when they can."""
     containers = pod_spec.get("containers") or ()
@@ -39,10 +47,8 @@ def refusal(pod_spec: Wire, runtimes: Collection[str] = (PYTHON_RUNTIME_IMAGE,))
         if is_runtime(image):
             known = ", ".join(sorted(runtimes))
             return "ErrImagePull", f"image {image}: no such runtime, this node has {known}"
-        return "ErrImagePull", (
-            f"image {image}: this node has no container runtime, it runs only "
-            f"{RUNTIME_IMAGE_PREFIX}* as processes"
-        )
+        said = f"image {image}: a process runs only {RUNTIME_IMAGE_PREFIX}*"
+        return "ErrImagePull", said
     if len(containers) != 1:
         said = f"{len(containers)} containers: the process runtime runs one"
         return "CreateContainerConfigError", said

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hearth.api.meta import Wire, merge_conditions, spec_of, status_of
-from hearth.node.core.lifecycle import Ended, PodMachine
+from hearth.node.core.containers import terminated
+from hearth.node.core.lifecycle import PodMachine
 
 #: Formats a time of the node's clock (seconds since the epoch) as RFC 3339.
 Format = Callable[[float], str]
@@ -73,13 +74,13 @@ def _container(container: Wire, machine: PodMachine, fmt: Format) -> Wire:
         "state": _state(machine, fmt),
     }
     if machine.last is not None and machine.state != "ended":
-        status["lastState"] = {"terminated": _terminated(machine.last, fmt)}
+        status["lastState"] = {"terminated": terminated(machine.last, fmt)}
     return status
 
 
 def _state(machine: PodMachine, fmt: Format) -> Wire:
     if machine.state == "ended" and machine.last is not None:
-        return {"terminated": _terminated(machine.last, fmt)}
+        return {"terminated": terminated(machine.last, fmt)}
     if machine.state in ("running", "draining", "stopping"):
         return {"running": {"startedAt": fmt(machine.started_s)}}
     reason = machine.waiting_reason or "ContainerCreating"
@@ -87,17 +88,3 @@ def _state(machine: PodMachine, fmt: Format) -> Wire:
     if machine.waiting_message:
         waiting["message"] = machine.waiting_message
     return {"waiting": waiting}
-
-
-def _terminated(ended: Ended, fmt: Format) -> Wire:
-    found: Wire = {
-        "exitCode": ended.code if ended.code >= 0 else 128 - ended.code,
-        "reason": ended.reason,
-        "startedAt": fmt(ended.started_s),
-        "finishedAt": fmt(ended.ended_s),
-    }
-    if ended.message:
-        found["message"] = ended.message
-    if ended.code < 0:
-        found["signal"] = -ended.code
-    return found

@@ -1,0 +1,1 @@
+"""The container runtime: pods of any OCI image, by CRI over containerd."""
