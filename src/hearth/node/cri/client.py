@@ -1,6 +1,6 @@
 """Speaks CRI to a container runtime over its socket.
 
-Source: k8s.io/cri-api v1 (``api_pb2`` is generated from its ``api.proto`` by tools/cri_api.py).
+Source: k8s.io/cri-api v1 (``api_pb2`` is made by tools/cri_api.py).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ By containerd's own client: CRI streams by SPDY, which no library here speaks.
 
 from __future__ import annotations
 
-import os
+import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,11 @@ class InsideContainer:
     @property
     def environment(self) -> Mapping[str, str]:
         """The command has its container's; this is for containerd's client."""
-        return {"PATH": os.environ.get("PATH", os.defpath)}
+        return {}
 
     def command(self, command: Sequence[str], *, tty: bool = False) -> list[str]:
         """The command line that runs ``command`` in the container."""
-        enter = ["ctr", "--address", str(self.socket), "--namespace", "k8s.io", "tasks", "exec"]
+        client = shutil.which("ctr") or "ctr"
+        enter = [client, "--address", str(self.socket), "--namespace", "k8s.io", "tasks", "exec"]
         terminal = ["--tty"] if tty else []
         return [*enter, "--exec-id", uuid.uuid4().hex, *terminal, self.container, *command]

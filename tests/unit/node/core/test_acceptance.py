@@ -12,8 +12,8 @@ def test_a_pod_of_a_known_runtime_is_accepted():
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        pytest.param({"containers": [{"image": "nginx:1"}]}, "nginx:1: this node has no container "
-                     "runtime", id="image"),
+        pytest.param({"containers": [{"image": "nginx:1"}]}, "nginx:1: a process runs only",
+                     id="image"),
         pytest.param({"containers": [{"image": "hearth.dev/runtimes/cobol"}]}, "no such runtime",
                      id="runtime"),
         pytest.param({"containers": GOOD["containers"] * 2}, "2 containers", id="containers"),
