@@ -28,7 +28,6 @@ from hearth.api.errors import NotFound
 from hearth.api.kinds import DOMAIN_MAPPING, LEASE, POD, REVISION, ROUTE
 from hearth.api.meta import annotations_of, resource_version_of
 from hearth.api.names import (
-    HTTP_PROTOCOL_ANNOTATION,
     PROGRAMMED_ANNOTATION,
     PROGRAMMED_DOMAINS_ANNOTATION,
     REVISION_LABEL,
@@ -116,16 +115,19 @@ class Edge:
         self.api.put(REVISION, {"metadata": meta, "spec": whole})
 
     async def route(
-        self, name: str, *traffic: dict[str, object], local: bool = False, redirected: bool = False
+        self, name: str, *traffic: dict[str, object], local: bool = False, **annotations: str
     ) -> None:
-        """A Route with this traffic; returns once the gateway says that Envoy has it."""
+        """A Route with this traffic; returns once the gateway says that Envoy has it.
+
+        ``annotations`` are the status's, of ``hearth.dev``, with underscores.
+        """
         self.api.put(ROUTE, {"metadata": {"name": name}, "spec": {}})
         domain = "svc.cluster.local" if local else f"localhost:{self.port}"
         for target in traffic:
             if "tag" in target:
                 target["url"] = f"http://{target['tag']}-{name}.default.{domain}"
         url = f"http://{name}.default.{domain}"
-        said = {HTTP_PROTOCOL_ANNOTATION: "redirected"} if redirected else None
+        said = {f"hearth.dev/{key.replace('_', '-')}": value for key, value in annotations.items()}
         status = {"url": url, "traffic": list(traffic), "annotations": said}
         wire = self.api.set_status(ROUTE, name, status)
         wanted = int(resource_version_of(wire))

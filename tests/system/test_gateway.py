@@ -134,6 +134,39 @@ def test_requests_are_shared_by_percent_and_tags_reach_one_revision(on_edge):
     on_edge(story)
 
 
+def test_a_tags_header_picks_the_tag_where_the_status_says_so(on_edge):
+    async def story(edge, b1):
+        async with backend("b2") as b2:
+            for revision, instance in (("s-00001", b1), ("s-00002", b2)):
+                edge.revision(revision)
+                edge.pod(f"pod-of-{revision}", revision, instance.port)
+            traffic = (
+                {"revisionName": "s-00001", "percent": 100},
+                {"revisionName": "s-00002", "percent": 0, "tag": "next"},
+            )
+            picks = {"Knative-Serving-Tag": "next"}
+            await edge.route("s", *traffic)
+            assert await edge.get("s", headers=picks) == (200, "b1")
+            await edge.route("s", *traffic, tag_headers="enabled")
+            for method in ("GET", "POST"):
+                async with edge.request("s", method=method, headers=picks) as answer:
+                    assert await answer.text() == "b2"
+            other = {"Knative-Serving-Tag": "nope"}
+            assert await edge.get("s", headers=other) == (200, "b1")
+
+            async def told(name, headers):
+                _, text = await edge.get(name, "/headers", headers=headers)
+                names = ("knative-serving-tag", "knative-serving-default-route")
+                return tuple(json.loads(text).get(name) for name in names)
+
+            assert await told("s", {}) == (None, "true")
+            assert await told("s", other) == ("nope", "true")
+            assert await told("s", picks) == ("next", None)
+            assert await told("next-s", {}) == ("next", None)
+
+    on_edge(story)
+
+
 # What travels
 
 

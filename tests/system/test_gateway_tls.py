@@ -187,7 +187,9 @@ def test_plain_http_is_redirected_but_for_challenges_and_from_inside(on_edge):
         edge.api.set_status(CERTIFICATE, "c", {"http01Challenges": [challenge]})
         pem = authority.secret(edge.api, "c", host)
         await serves(edge, authority, pem, host)
-        await edge.route("a", {"revisionName": "a-00001", "percent": 100}, redirected=True)
+        await edge.route(
+            "a", {"revisionName": "a-00001", "percent": 100}, http_protocol="redirected"
+        )
         async with edge.request("a", "/x?y=1", allow_redirects=False) as response:
             assert response.status == 301
             want = f"https://{host}:{edge.gateway.https_port}/x?y=1"

@@ -49,6 +49,8 @@ TARGET_ANNOTATION = "hearth.dev/target"
 HTTP_PROTOCOL_ANNOTATION = "hearth.dev/http-protocol"
 #: In the status of a Route: ``TAG=NAME,…``, by what names its tags are reached from inside.
 TAG_HOSTS_ANNOTATION = "hearth.dev/tag-hosts"
+#: In the status of a Route: ``enabled`` when the header ``Knative-Serving-Tag`` picks a tag.
+TAG_HEADERS_ANNOTATION = "hearth.dev/tag-headers"
 #: On a PooledReplicaSet: why the autoscaler set its scale to what it is.
 SCALE_REASON_ANNOTATION = "hearth.dev/scale-reason"
 CODE_ANNOTATION = "hearth.dev/code"  #: URL of the package

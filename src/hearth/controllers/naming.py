@@ -1,4 +1,4 @@
-"""How hosts are named now: the settings, ``config-domain`` and ``config-network``, read live."""
+"""How hosts are named now: the settings and Knative's config maps, read live."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from hearth.api.config import read_domains, read_network
+from hearth.api.config import read_domains, read_features, read_network
 from hearth.api.meta import name_of
 from hearth.controllers.route.core.domains import Domain
 from hearth.runtime import Change, Informer
@@ -50,4 +50,6 @@ class Naming:
             return replace(self._domain, network=read_network(data))
         if name == "config-domain":
             return replace(self._domain, domains=read_domains(data))
+        if name == "config-features":
+            return replace(self._domain, features=read_features(data))
         return self._domain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -53,6 +54,9 @@ OWN_HEADERS = (
     "knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
     "hearth-reply-status", "hearth-reply-message", "hearth-retry", "hearth-slot",
 )  # fmt: skip
+#: Knative's: names the tag that a request is for, and tells that no tag was asked for.
+TAG_HEADER = "knative-serving-tag"
+DEFAULT_ROUTE_HEADER = "knative-serving-default-route"
 RETRY_HEADER = "hearth-retry"
 SLOT_HEADER = "hearth-slot"
 #: Those that a revision sets anew, or takes away from what comes in.
@@ -164,10 +168,6 @@ def _split(host: Host) -> list[Host]:
 
 
 def _virtual_host(host: Host, https_port: int) -> dict[str, Any]:
-    action: dict[str, Any] = {
-        "timeout": f"{host.timeout_s}s",
-        "weighted_clusters": {"clusters": [_weighted(weight) for weight in host.weights]},
-    }
     return {
         "name": host.name,
         "domains": list(host.domains),
@@ -176,13 +176,56 @@ def _virtual_host(host: Host, https_port: int) -> dict[str, Any]:
         "response_headers_to_remove": [RETRY_HEADER],
         "routes": [
             *_before(host, https_port),
-            {
-                "match": {"prefix": "/", "headers": [_SAFE_METHOD]},
-                "route": {**action, "retry_policy": SAFE_RETRY_POLICY},
-            },
-            {"match": {"prefix": "/"}, "route": {**action, "retry_policy": RETRY_POLICY}},
+            *_by_tag(host),
+            *_sent_on(host, host.weights, _told(host)),
         ],
     }
+
+
+def _by_tag(host: Host) -> list[dict[str, Any]]:
+    """Requests whose header picks one of the Route's tags."""
+    found = []
+    for tag, weights in host.by_tag:
+        picked = {"name": TAG_HEADER, "string_match": {"exact": tag}}
+        found += _sent_on(host, weights, {}, picked)
+    return found
+
+
+def _sent_on(
+    host: Host, weights: Sequence[Weight], told: dict[str, str], *matches: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """To those revisions, with those headers: safe methods, which may be repeated, and others."""
+    action: dict[str, Any] = {
+        "timeout": f"{host.timeout_s}s",
+        "weighted_clusters": {"clusters": [_weighted(weight) for weight in weights]},
+    }
+    common = {"request_headers_to_add": _set(told)} if told else {}
+    return [
+        {
+            "match": {"prefix": "/", "headers": [*matches, _SAFE_METHOD]},
+            "route": {**action, "retry_policy": SAFE_RETRY_POLICY},
+            **common,
+        },
+        {
+            "match": {"prefix": "/", **({"headers": [*matches]} if matches else {})},
+            "route": {**action, "retry_policy": RETRY_POLICY},
+            **common,
+        },
+    ]
+
+
+def _told(host: Host) -> dict[str, str]:
+    """What an app learns of how its request was routed, where the tags' header is spoken."""
+    if host.tag:
+        return {TAG_HEADER: host.tag}
+    return {DEFAULT_ROUTE_HEADER: "true"} if host.by_tag else {}
+
+
+def _set(headers: dict[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for name, value in headers.items()
+    ]
 
 
 def _before(host: Host, https_port: int) -> list[dict[str, Any]]:
@@ -220,13 +263,7 @@ def _weighted(weight: Weight) -> dict[str, Any]:
         "request_headers_to_remove": [name for name in _OF_REVISIONS if name not in own],
         "name": weight.backend.cluster,
         "weight": weight.percent,
-        "request_headers_to_add": [
-            {
-                "header": {"key": name, "value": value},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-            for name, value in own.items()
-        ],
+        "request_headers_to_add": _set(own),
     }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hearth.api.kinds import CONFIGURATION, POOLED_REPLICA_SET, REVISION, ROUTE, SERVICE
+from hearth.api.kinds import CONFIG_MAP, CONFIGURATION, POOLED_REPLICA_SET, REVISION, ROUTE, SERVICE
 from hearth.api.names import ROUTING_STATE_LABEL
 from tests.unit.controllers.world import World, tell
 
@@ -258,6 +258,30 @@ def test_nothing_is_written_once_all_is_as_wanted():
         await world.settle()
 
     assert tell(story).api.writes == []
+
+
+def test_tag_headers_are_spoken_once_the_config_map_says_so():
+    async def story(world: World):
+        world.gateway()
+        follows = [{"latestRevision": True, "percent": 100, "tag": "now"}]
+        world.service(annotations=ZERO, traffic=follows)
+        await world.settle()
+
+        def said():
+            status = world.api.get(ROUTE, "hello")["status"]
+            return status.get("annotations", {}).get("hearth.dev/tag-headers")
+
+        assert said() is None
+        data = {"tag-header-based-routing": "Enabled"}
+        features = {"metadata": {"name": "config-features"}, "data": data}
+        world.api.put(CONFIG_MAP, features, "knative-serving")
+        await world.settle()
+        assert said() == "enabled"
+        world.api.put(CONFIG_MAP, {**features, "data": {}}, "knative-serving")
+        await world.settle()
+        assert said() is None
+
+    tell(story)
 
 
 def test_a_rollout_takes_the_time_that_the_service_says():

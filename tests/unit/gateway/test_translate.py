@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
@@ -87,6 +89,25 @@ def test_a_route_is_a_virtual_host_a_name_with_its_weights_and_timeout():
         ("acme/default/hello-00002", 20),
     ]
     assert action.timeout.seconds == 600
+
+
+def test_a_tags_header_is_looked_at_first():
+    tagged = (Weight(backend("hello-00002"), 100),)
+    host = Host("hello", "", ("hello.default",), (Weight(backend(), 100),))
+    host = replace(host, by_tag=(("next", tagged),))
+    [found] = make_route_configuration(
+        Routing(ObjectKey("acme", "default", "hello"), (host,))
+    ).virtual_hosts
+
+    def seen(route):
+        [cluster] = route.route.weighted_clusters.clusters
+        headers = {one.name: one.string_match.exact for one in route.match.headers}
+        added = [one.header.key for one in route.request_headers_to_add]
+        return cluster.name.rpartition("/")[2], headers.get("knative-serving-tag"), added
+
+    picked = ("hello-00002", "next", [])
+    default = ("hello-00001", None, ["knative-serving-default-route"])
+    assert [seen(route) for route in found.routes] == [picked, picked, default, default]
 
 
 def test_no_client_can_say_which_revision_it_wants_or_how_it_is_answered():

@@ -6,14 +6,17 @@ Each is read by one function from the map's data; what it cannot read it refuses
 
 from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
 from hearth.api.config.domains import DomainsConfig, read_domains
+from hearth.api.config.features import FeaturesConfig, read_features
 from hearth.api.config.network import NetworkConfig, read_network
 
 __all__ = [
     "AutoscalerConfig",
     "DomainsConfig",
+    "FeaturesConfig",
     "NetworkConfig",
     "read_autoscaler",
     "read_deployment",
     "read_domains",
+    "read_features",
     "read_network",
 ]

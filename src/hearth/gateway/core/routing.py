@@ -27,6 +27,7 @@ from hearth.api.meta import (
 from hearth.api.names import (
     CLUSTER_DOMAIN,
     HTTP_PROTOCOL_ANNOTATION,
+    TAG_HEADERS_ANNOTATION,
     TAG_HOSTS_ANNOTATION,
     TARGET_ANNOTATION,
 )
@@ -71,6 +72,8 @@ class Host:
     internal: tuple[str, ...]  #: reached from inside alone
     weights: tuple[Weight, ...]
     redirected: bool = False  #: plain HTTP is sent to HTTPS
+    tag: str = ""  #: that it is the host of, where the tag's header is spoken
+    by_tag: tuple[tuple[str, tuple[Weight, ...]], ...] = ()  #: what that header picks
     challenges: tuple[tuple[str, str], ...] = ()  #: an ACME server's: paths and what to answer
 
     @property
@@ -81,7 +84,8 @@ class Host:
     @property
     def timeout_s(self) -> int:
         """The longest of its revisions' timeouts: a request may reach any of them."""
-        return max(weight.backend.timeout_s for weight in self.weights)
+        picked = [weight for _, weights in self.by_tag for weight in weights]
+        return max(weight.backend.timeout_s for weight in (*self.weights, *picked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +188,21 @@ def make_routing(
             tagged.setdefault(str(tag), []).append(weight)
             urls[str(tag)] = str(target.get("url") or "")
     redirected, tag_names = is_redirected(route), _tag_names(route)
+    by_header = _status_annotations(route).get(TAG_HEADERS_ANNOTATION) == "enabled"
+    by_tag = tuple((tag, _whole(each)) for tag, each in sorted(tagged.items()) if by_header)
     hosts = []
     if own:
         public, weights = _public(status_of(route).get("url")), tuple(own)
-        hosts.append(Host(name, public, _inside(name, namespace), weights, redirected))
-        hosts += [Host(one.host, one.host, (), weights, one.redirected) for one in mappings]
+        inside = _inside(name, namespace)
+        hosts.append(Host(name, public, inside, weights, redirected, by_tag=by_tag))
+        hosts += [
+            Host(one.host, one.host, (), weights, one.redirected, by_tag=by_tag) for one in mappings
+        ]
     for tag, tag_weights in sorted(tagged.items()):
         short = tag_names.get(tag, f"{tag}-{name}")
         public, inside = _public(urls[tag]), _inside(short, namespace)
-        hosts.append(Host(f"{tag}-{name}", public, inside, _whole(tag_weights), redirected))
+        shares, said = _whole(tag_weights), tag if by_header else ""
+        hosts.append(Host(f"{tag}-{name}", public, inside, shares, redirected, said))
     return Routing(ObjectKey(tenant, namespace, name), tuple(hosts)) if hosts else None
 
 

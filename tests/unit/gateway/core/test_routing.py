@@ -1,5 +1,6 @@
 from hearth.api.meta import ObjectKey
 from hearth.gateway.core.routing import (
+    Mapped,
     cluster_name,
     make_backend,
     make_endpoints,
@@ -97,6 +98,19 @@ def test_what_is_cluster_local_has_no_name_outside():
     [host] = found.hosts
     assert host.public == ""
     assert host.domains == ("hello.default.svc.cluster.local", "hello.default.svc", "hello.default")
+
+
+def test_a_tags_header_is_for_all_names_of_the_route_where_its_status_says_so():
+    traffic = (target("hello-00001", 100), target("hello-00002", 0, "next"))
+    mapped = Mapped("shop.example.com", KEY._replace(name="hello"), False)
+    enabled = {"hearth.dev/tag-headers": "enabled"}
+    own, shop, tagged = routing(*traffic, mappings=[mapped], annotations=enabled).hosts
+    [(tag, weights)] = own.by_tag
+    assert (tag, weights, tagged.tag) == ("next", tagged.weights, "next")
+    assert (shop.by_tag, tagged.by_tag) == (own.by_tag, ())
+    assert own.timeout_s == 200  # the tag's revision has the longer one
+    own, tagged = routing(*traffic).hosts
+    assert (own.by_tag, tagged.tag) == ((), "")
 
 
 def test_a_tag_is_split_as_its_share_while_a_revision_is_rolled_out():

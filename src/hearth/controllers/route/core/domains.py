@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hearth.api.config import DomainsConfig, NetworkConfig
+from hearth.api.config import DomainsConfig, FeaturesConfig, NetworkConfig
 from hearth.api.config.network import DEFAULT_TAG_TEMPLATE
 from hearth.api.meta import Wire, annotations_of, labels_of, name_of, namespace_of
 from hearth.api.names import CLUSTER_DOMAIN
@@ -31,6 +31,7 @@ class Domain:
     https_port: int = _HTTPS_PORT  #: likewise, unless it is 443; 0 is not shown
     network: NetworkConfig = field(default_factory=NetworkConfig)
     domains: DomainsConfig = field(default_factory=DomainsConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
 
     def is_local(self, route: Wire) -> bool:
         """Whether the Route is reached from inside alone."""

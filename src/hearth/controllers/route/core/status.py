@@ -19,7 +19,7 @@ from hearth.api.meta import (
     resource_version_of,
     status_of,
 )
-from hearth.api.names import TAG_HOSTS_ANNOTATION
+from hearth.api.names import TAG_HEADERS_ANNOTATION, TAG_HOSTS_ANNOTATION
 from hearth.controllers.core.conditions import Conditions, living
 from hearth.controllers.route.core.domains import BadHostError, Domain, address
 from hearth.controllers.route.core.gateways import ingress_of
@@ -81,7 +81,12 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
             conditions.mark_unknown(INGRESS_READY, "IngressNotConfigured", said)
         _mark_bad(conditions, traffic)
         return Outcome({**status, "conditions": conditions.to_wire()})
-    notes = {TAG_HOSTS_ANNOTATION: _tag_hosts(route, traffic, seen), ROLLOUT_ANNOTATION: now.note}
+    by_header = seen.domain.features.tag_header_based_routing and any(t.tag for t in traffic)
+    notes = {
+        TAG_HOSTS_ANNOTATION: _tag_hosts(route, traffic, seen),
+        TAG_HEADERS_ANNOTATION: "enabled" if by_header else "",
+        ROLLOUT_ANNOTATION: now.note,
+    }
     status = with_annotations(status, notes)
     status["address"] = {"url": address(route)}
     conditions.mark_true(TRAFFIC_ASSIGNED)
