@@ -87,6 +87,32 @@ PERSISTENT_VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvol
 RUNTIME_CLASS = Kind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", namespaced=False)
 STORAGE_CLASS = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False)
 
+_RBAC = "rbac.authorization.k8s.io"
+ROLE = Kind(_RBAC, "v1", "Role", "roles")
+ROLE_BINDING = Kind(_RBAC, "v1", "RoleBinding", "rolebindings")
+CLUSTER_ROLE = Kind(_RBAC, "v1", "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDING = Kind(
+    _RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+#: Questions: answered when they are posted, never stored.
+_AUTHN, _AUTHZ = "authentication.k8s.io", "authorization.k8s.io"
+TOKEN_REVIEW = Kind(_AUTHN, "v1", "TokenReview", "tokenreviews", namespaced=False)
+SELF_SUBJECT_REVIEW = Kind(
+    _AUTHN, "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False
+)
+SUBJECT_ACCESS_REVIEW = Kind(
+    _AUTHZ, "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
+LOCAL_SUBJECT_ACCESS_REVIEW = Kind(
+    _AUTHZ, "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews"
+)
+SELF_SUBJECT_ACCESS_REVIEW = Kind(
+    _AUTHZ, "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False
+)
+SELF_SUBJECT_RULES_REVIEW = Kind(
+    _AUTHZ, "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", namespaced=False
+)
+
 ALL: tuple[Kind, ...] = (
     SERVICE, CONFIGURATION, REVISION, ROUTE, DOMAIN_MAPPING, CLUSTER_DOMAIN_CLAIM, CERTIFICATE,
     POD_POOL, POOLED_REPLICA_SET,
@@ -94,4 +120,5 @@ ALL: tuple[Kind, ...] = (
     POD_METRICS, HORIZONTAL_POD_AUTOSCALER,
     POD, NAMESPACE, NODE, SECRET, CONFIG_MAP, SERVICE_ACCOUNT, CORE_EVENT, EVENT, LEASE,
     PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, RUNTIME_CLASS,
+    ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING,
 )  # fmt: skip

@@ -70,6 +70,7 @@ class Resource:
     notices: Callable[[Wire], list[str]] = no_notices  #: warnings on admission
     shown: Shown | None = None  #: set for a kind that can only be read
     computed: bool = False  #: made for each answer: can be got and listed
+    posted: bool = False  #: a question: answered when it is posted, never stored
     name_pattern: str = "dns-1123-subdomain"  #: or ``dns-1035-label``, ``dns-1123-label``
 
 

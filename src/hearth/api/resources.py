@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hearth.api import autoscaling, core, hearth_v1alpha1, networking, serving, shown, storage
+from hearth.api import (
+    access,
+    autoscaling,
+    core,
+    hearth_v1alpha1,
+    networking,
+    serving,
+    shown,
+    storage,
+)
 from hearth.api.config.admission import validate_config_map
 from hearth.api.kinds import CONFIG_MAP
 from hearth.api.registry import Resource
@@ -17,6 +26,7 @@ RESOURCES: tuple[Resource, ...] = (
     *serving.RESOURCES,
     *networking.RESOURCES,
     *storage.RESOURCES,
+    *access.RESOURCES,
     *hearth_v1alpha1.RESOURCES,
     *shown.RESOURCES,
     *autoscaling.RESOURCES,

@@ -11,16 +11,17 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from hearth.api.errors import Forbidden, Unauthorized
+from hearth.api.errors import Unauthorized
 from hearth.api.http import Request
-from hearth.apiserver.core.paths import Target
+from hearth.api.meta import ROOT
 
 MASTERS = "system:masters"
 #: Below these anyone may read: health, version and the description of the API.
-_OPEN = ("/healthz", "/readyz", "/livez", "/version", "/openapi")
+_OPEN = ("/healthz", "/readyz", "/livez", "/version", "/openapi", "/.well-known", "/openid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,16 @@ class User:
 
     name: str
     groups: frozenset[str]
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False, compare=False)
+
+
+class TokenReader(Protocol):
+    """Knows tokens that are made here."""
+
+    def user_of(self, token: str, tenant: str, audiences: list[str]) -> User:
+        """Whose token it is; raises ``Unauthorized``."""
+        ...
 
 
 ANONYMOUS = User("system:anonymous", frozenset({"system:unauthenticated"}))
@@ -48,12 +59,13 @@ class TokenFileError(Exception):
 class Authenticator:
     """Knows users by their tokens."""
 
-    def __init__(self, users: Mapping[str, User]) -> None:
-        """``users`` by token."""
+    def __init__(self, users: Mapping[str, User], tokens: TokenReader | None = None) -> None:
+        """``users`` by token; ``tokens`` reads those that are signed."""
+        self._tokens = tokens
         # By digest, so that how long a look-up takes says nothing of a token.
         self._users = {_digest(token): user for token, user in users.items()}
 
-    def user_of(self, request: Request) -> User:
+    def user_of(self, request: Request, tenant: str = ROOT) -> User:
         """The request's user; anonymous for what anyone may read.
 
         Raises:
@@ -61,40 +73,27 @@ class Authenticator:
         """
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            user = self._users.get(_digest(token.strip()))
-            if user is not None:
-                return user
-        elif request.method == "GET" and f"/{request.path.split('/')[1]}" in _OPEN:
+            return self.user_of_token(token.strip(), tenant, [])
+        if request.method == "GET" and f"/{request.path.split('/')[1]}" in _OPEN:
             return ANONYMOUS
+        raise Unauthorized("Unauthorized")
+
+    def user_of_token(self, token: str, tenant: str, audiences: list[str]) -> User:
+        """Whose token it is; raises ``Unauthorized``."""
+        user = self._users.get(_digest(token))
+        if user is not None:
+            return user
+        if self._tokens is not None and token.count(".") == 2:
+            try:
+                return self._tokens.user_of(token, tenant, audiences)
+            except Unauthorized:
+                if audiences:
+                    raise
         raise Unauthorized("Unauthorized")
 
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
-
-
-def authorize(user: User, verb: str, target: Target) -> None:
-    """Let the user do what it asks; raises ``Forbidden`` otherwise.
-
-    For now masters may do everything, and nobody else anything.
-    """
-    if MASTERS in user.groups:
-        return
-    kind = target.resource.kind
-    resource = f"{kind.plural}/{target.subresource}" if target.subresource else kind.plural
-    where = f' in the namespace "{target.namespace}"' if target.namespace else ""
-    raise Forbidden(
-        f'{kind} is forbidden: User "{user.name}" cannot {verb} resource "{resource}" in API group '
-        f'"{kind.group}"{where}',
-        details={"name": target.name, "group": kind.group, "kind": kind.plural},
-    )
-
-
-def authorize_node(user: User, node: str) -> None:
-    """Let the user reach what is proxied to a node; raises ``Forbidden`` otherwise."""
-    if MASTERS not in user.groups:
-        said = f'nodes "{node}" is forbidden: User "{user.name}" cannot use resource "nodes/proxy"'
-        raise Forbidden(said, details={"name": node, "group": "", "kind": "nodes"})
 
 
 def load_users(path: Path) -> dict[str, User]:

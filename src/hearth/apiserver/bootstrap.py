@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import secrets
 
+from hearth.api.access import bootstrap_roles
 from hearth.api.errors import AlreadyExists
-from hearth.api.kinds import NAMESPACE, SECRET, STORAGE_CLASS, Kind
+from hearth.api.kinds import CLUSTER_ROLE, NAMESPACE, SECRET, SERVICE_ACCOUNT, STORAGE_CLASS, Kind
 from hearth.api.meta import Wire
 from hearth.api.names import KNATIVE_NAMESPACE, SYSTEM_NAMESPACE
 from hearth.api.storage import local_class
@@ -20,6 +21,10 @@ async def bootstrap(client: Client, pki: Pki) -> None:
     """Create what is absent; the certificate's secret always holds the one in use."""
     for name in NAMESPACES:
         await _create(client, NAMESPACE, {"metadata": {"name": name}})
+        account = {"metadata": {"name": "default", "namespace": name}}
+        await _create(client, SERVICE_ACCOUNT, account)
+    for role in bootstrap_roles():
+        await _create(client, CLUSTER_ROLE, role)
     await _create(client, STORAGE_CLASS, local_class())
     await _create(client, SECRET, _secret("internal", token=secrets.token_urlsafe(32).encode()))
     await _create(client, SECRET, _secret("pool-key", key=secrets.token_bytes(32)))

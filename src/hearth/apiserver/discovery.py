@@ -9,7 +9,7 @@ import msgspec
 
 from hearth.api.errors import NotFound
 from hearth.api.http import Request, Response
-from hearth.api.kinds import POD
+from hearth.api.kinds import POD, SERVICE_ACCOUNT
 from hearth.api.meta import Wire
 from hearth.api.registry import Resource
 from hearth.api.resources import RESOURCES
@@ -201,12 +201,17 @@ def _entries(resource: Resource) -> list[Wire]:
     if "scale" in resource.subresources:
         scale = _entry(resource, "scale", "Scale", ("get", "patch", "update"))
         entries.append({**scale, "group": "autoscaling", "version": "v1"})
+    if kind == SERVICE_ACCOUNT:
+        token = _entry(resource, "token", "TokenRequest", ("create",))
+        entries.append({**token, "group": "authentication.k8s.io", "version": "v1"})
     if kind == POD:
         entries += [_entry(resource, *sub) for sub in _POD_SUBRESOURCES]
     return entries
 
 
 def _verbs(resource: Resource) -> list[str]:
+    if resource.posted:
+        return ["create"]
     if resource.computed:
         return ["get", "list"]
     return ["get", "list", "watch"] if resource.shown is not None else list(_VERBS)

@@ -17,6 +17,7 @@ from hearth.apiserver.packages import Packages
 from hearth.apiserver.pki import PkiError, open_pki, write_kubeconfig
 from hearth.apiserver.serve import listen, serve
 from hearth.apiserver.server import ApiServer
+from hearth.apiserver.tokens import Tokens, signing_key
 from hearth.client import Client
 from hearth.kit.clock import SystemClock
 from hearth.kit.tasks import Part
@@ -50,11 +51,13 @@ async def open_apiserver(state: Path, host: str, port: int) -> AsyncIterator[Run
             with _state_faults(state):
                 pki = open_pki(state / "pki", _called(host))
                 users = load_users(state / "tokens.csv")
+                signed = Tokens(signing_key(state / "pki" / "sa.key"), backend)
                 packages = Packages(state / "packages")
             tokens = {user.name: token for token, user in users.items()}
             clock = SystemClock()
             objects = Objects(backend, clock)
-            handler = ApiServer(objects, Authenticator(users), packages, NodeLogs(backend), clock)
+            known = Authenticator(users, signed)
+            handler = ApiServer(objects, known, packages, NodeLogs(backend), signed, clock)
             await bootstrap(Client(handler, token=tokens["admin"], field_manager="bootstrap"), pki)
             with _state_faults(state):
                 for name, user in USERS.items():
@@ -72,7 +75,7 @@ def _state_faults(state: Path) -> Iterator[None]:
     """Say of a file in the state directory that cannot be used what is said of the store."""
     try:
         yield
-    except (PkiError, TokenFileError) as error:
+    except (PkiError, TokenFileError, ValueError) as error:
         raise StoreUnavailable(str(error)) from error
     except OSError as error:
         raise StoreUnavailable(f"state {state}: cannot be used: {error}") from error

@@ -1,8 +1,8 @@
 """Reads the protobuf bodies that kubectl sends for what it creates by flags.
 
-``kubectl create namespace|configmap|secret|serviceaccount`` send protobuf and do not fall back to
-JSON. Only reading is needed: they accept JSON in return. A message is described by its fields'
-numbers; what is not described is skipped.
+``kubectl create namespace|configmap|secret|serviceaccount|token|role|…`` and ``kubectl auth`` send
+protobuf and do not fall back to JSON. Only reading is needed: they accept JSON in return. A message
+is described by its fields' numbers; what is not described is skipped.
 
 Source: k8s.io/apimachinery pkg/runtime/serializer/protobuf for the envelope, and the files
 generated.proto of k8s.io/api and k8s.io/apimachinery for the numbers, which never change.
@@ -91,7 +91,96 @@ _REFERENCE = {
     4: _Field("uid", _text), 5: _Field("apiVersion", _text), 6: _Field("resourceVersion", _text),
     7: _Field("fieldPath", _text),
 }  # fmt: skip
+_RULE = {
+    1: _Field("verbs", _text, repeated=True), 2: _Field("apiGroups", _text, repeated=True),
+    3: _Field("resources", _text, repeated=True), 4: _Field("resourceNames", _text, repeated=True),
+    5: _Field("nonResourceURLs", _text, repeated=True),
+}  # fmt: skip
+_LABELS = {1: _Field("matchLabels", _pair(_text), is_map=True)}
+_ROLE = {
+    1: _META, 2: _Field("rules", _message(_RULE), repeated=True),
+    3: _Field("aggregationRule", _message(
+        {1: _Field("clusterRoleSelectors", _message(_LABELS), repeated=True)})),
+}  # fmt: skip
+_SUBJECT = {
+    1: _Field("kind", _text), 2: _Field("apiGroup", _text), 3: _Field("name", _text),
+    4: _Field("namespace", _text),
+}  # fmt: skip
+_ROLE_REF = {1: _Field("apiGroup", _text), 2: _Field("kind", _text), 3: _Field("name", _text)}
+_BINDING = {
+    1: _META, 2: _Field("subjects", _message(_SUBJECT), repeated=True),
+    3: _Field("roleRef", _message(_ROLE_REF)),
+}  # fmt: skip
+_OF_RESOURCE = {
+    1: _Field("namespace", _text), 2: _Field("verb", _text), 3: _Field("group", _text),
+    4: _Field("version", _text), 5: _Field("resource", _text), 6: _Field("subresource", _text),
+    7: _Field("name", _text),
+}  # fmt: skip
+_ACCESS = {
+    1: _Field("resourceAttributes", _message(_OF_RESOURCE)),
+    2: _Field("nonResourceAttributes", _message({1: _Field("path", _text),
+                                                 2: _Field("verb", _text)})),
+    3: _Field("user", _text), 4: _Field("groups", _text, repeated=True),
+}  # fmt: skip
+_BOUND = {
+    1: _Field("kind", _text), 2: _Field("apiVersion", _text), 3: _Field("name", _text),
+    4: _Field("uid", _text),
+}  # fmt: skip
+_TOKEN_REQUEST = {
+    1: _Field("audiences", _text, repeated=True), 3: _Field("boundObjectRef", _message(_BOUND)),
+    4: _Field("expirationSeconds", int),
+}  # fmt: skip
+_TOKEN_REVIEW = {1: _Field("token", _text), 2: _Field("audiences", _text, repeated=True)}
+
+
+def _port(raw: bytes) -> int | str:
+    found = dict(_fields(raw))  # IntOrString: which it is, the number, the text
+    return _text(_bytes(found.get(3, b""))) if found.get(1) else int(found.get(2) or 0)
+
+
+_SERVICE_PORT = {
+    1: _Field("name", _text), 2: _Field("protocol", _text), 3: _Field("port", int),
+    4: _Field("targetPort", _port), 5: _Field("nodePort", lambda number: number or None),
+    6: _Field("appProtocol", _text),
+}  # fmt: skip
+_SERVICE = {
+    1: _Field("ports", _message(_SERVICE_PORT), repeated=True),
+    2: _Field("selector", _pair(_text), is_map=True), 3: _Field("clusterIP", _text),
+    4: _Field("type", _text), 5: _Field("externalIPs", _text, repeated=True),
+    7: _Field("sessionAffinity", _text), 10: _Field("externalName", _text),
+}  # fmt: skip
+
+
+def _quantity(raw: bytes) -> str:
+    return _text(_bytes(dict(_fields(raw)).get(1, b"")))
+
+
+_QUOTA = {
+    1: _Field("hard", _pair(_quantity), is_map=True), 2: _Field("scopes", _text, repeated=True),
+}  # fmt: skip
+_RBAC, _AUTHN, _AUTHZ = (
+    f"{group}.k8s.io/v1" for group in ("rbac.authorization", "authentication", "authorization")
+)
+
+
+def _with_spec(spec: _Message) -> _Message:
+    return {1: _META, 2: _Field("spec", _message(spec))}
+
+
 _KINDS: Mapping[tuple[str, str], _Message] = {
+    ("v1", "Service"): _with_spec(_SERVICE),
+    ("v1", "ResourceQuota"): _with_spec(_QUOTA),
+    (_RBAC, "Role"): _ROLE,
+    (_RBAC, "ClusterRole"): _ROLE,
+    (_RBAC, "RoleBinding"): _BINDING,
+    (_RBAC, "ClusterRoleBinding"): _BINDING,
+    (_AUTHN, "SelfSubjectReview"): {1: _META},
+    (_AUTHN, "TokenRequest"): _with_spec(_TOKEN_REQUEST),
+    (_AUTHN, "TokenReview"): _with_spec(_TOKEN_REVIEW),
+    (_AUTHZ, "SelfSubjectAccessReview"): _with_spec(_ACCESS),
+    (_AUTHZ, "SubjectAccessReview"): _with_spec(_ACCESS),
+    (_AUTHZ, "LocalSubjectAccessReview"): _with_spec(_ACCESS),
+    (_AUTHZ, "SelfSubjectRulesReview"): _with_spec({1: _Field("namespace", _text)}),
     ("v1", "Namespace"): {
         1: _META, 2: _Field("spec", _message({1: _Field("finalizers", _text, repeated=True)})),
     },

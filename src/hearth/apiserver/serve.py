@@ -103,7 +103,7 @@ async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResp
             method=incoming.method,
             path=incoming.path,
             query=dict(incoming.query),
-            headers={name.lower(): value for name, value in incoming.headers.items()},
+            headers=_headers(incoming),
             body=body,
             stream=incoming.content.iter_any() if passed_on else None,
         )
@@ -113,6 +113,15 @@ async def _answer(handler: Handler, incoming: web.BaseRequest) -> web.StreamResp
     if response.stream is None:
         return _whole(response)
     return await _streamed(response, incoming)
+
+
+def _headers(incoming: web.BaseRequest) -> dict[str, str]:
+    """By name in lower case; what comes several times is joined by commas (RFC 9110, 5.2)."""
+    found: dict[str, str] = {}
+    for name, value in incoming.headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
 
 
 async def _taken_over(response: Response, incoming: web.BaseRequest) -> web.StreamResponse:

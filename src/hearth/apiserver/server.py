@@ -8,12 +8,14 @@ from typing import TypeAlias
 
 from hearth.api.errors import ApiError, InternalError, MethodNotAllowed, NotFound
 from hearth.api.http import Request, Response
-from hearth.api.kinds import POD
-from hearth.api.meta import ROOT
+from hearth.api.kinds import HEARTH, POD, SERVICE_ACCOUNT
+from hearth.api.meta import ROOT, Wire
 from hearth.apiserver.asked import Asked
-from hearth.apiserver.auth import ANONYMOUS, Authenticator, User, authorize, authorize_node
-from hearth.apiserver.codec import error_response
-from hearth.apiserver.core.paths import ALL_TENANTS, NOT_FOUND, parse_target, split_tenant
+from hearth.apiserver.auth import ANONYMOUS, Authenticator, User
+from hearth.apiserver.authorizing import Authorizer
+from hearth.apiserver.codec import error_response, json_response
+from hearth.apiserver.core.paths import ALL_TENANTS, NOT_FOUND, Target, parse_target, split_tenant
+from hearth.apiserver.core.rbac import Attributes, groups_of
 from hearth.apiserver.discovery import Discovery
 from hearth.apiserver.images import NodeImages, parse_images_path
 from hearth.apiserver.logs import NodeLogs
@@ -21,15 +23,30 @@ from hearth.apiserver.metrics import PodMetrics
 from hearth.apiserver.objects import Objects
 from hearth.apiserver.packages import Packages, parse_package_path
 from hearth.apiserver.reading import Reading
+from hearth.apiserver.reviews import Reviews
 from hearth.apiserver.rules import ClusterRules
 from hearth.apiserver.streaming import PodStreams
+from hearth.apiserver.tokens import ISSUER, Tokens
 from hearth.apiserver.writing import Writing
 from hearth.kit.clock import Clock
 
 log = logging.getLogger(__name__)
 
 _WRITING = ("create", "update", "patch")
+_ENTERING = ("exec", "attach", "portforward")
 _HEALTH = ("/healthz", "/readyz", "/livez")
+
+#: Where those who check tokens by themselves find the key (OpenID Connect Discovery).
+WELL_KNOWN: dict[str, Callable[[Tokens], Wire]] = {
+    "/.well-known/openid-configuration": lambda tokens: {
+        "issuer": ISSUER,
+        "jwks_uri": f"{ISSUER}/openid/v1/jwks",
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    },
+    "/openid/v1/jwks": lambda tokens: tokens.key_set(),
+}
 
 Act: TypeAlias = Callable[[Asked], Awaitable[Response]]
 
@@ -43,12 +60,16 @@ class ApiServer:
         authenticator: Authenticator,
         packages: Packages,
         logs: NodeLogs,
+        tokens: Tokens,
         clock: Clock,
     ) -> None:
         self._authenticator = authenticator
         self._packages = packages
         self._images = NodeImages(logs)
         self._discovery = Discovery()
+        self._authorizer = Authorizer(objects)
+        self._reviews = Reviews(objects, authenticator, self._authorizer, tokens)
+        self._tokens = tokens
         reading, writing = Reading(objects, logs, clock), Writing(objects, clock)
         self._rules, streams = ClusterRules(objects), PodStreams(objects, logs)
         metrics = PodMetrics(objects, logs, clock)
@@ -85,24 +106,41 @@ class ApiServer:
             return error_response(InternalError(f"{request.method} {request.path}: {error!r}"))
 
     async def _answer(self, request: Request) -> Response:
-        user = self._authenticator.user_of(request)
         tenant, path = split_tenant(request.path)
+        user = self._authenticator.user_of(request, tenant)
+        if "impersonate-user" in request.headers:
+            user = await self._impersonated(user, tenant, request)
         if path.startswith(_HEALTH):
             return Response(200, {"content-type": "text/plain"}, b"ok")
         if tenant not in (ROOT, ALL_TENANTS):
             raise NotFound(f'tenants "{tenant}" not found')
+        if path in WELL_KNOWN:
+            return json_response(WELL_KNOWN[path](self._tokens))
         if package := parse_package_path(path):
+            await self._authorizer.check(user, tenant, _of_package(request, *package))
             return await self._packages.answer(request, tenant, package)
         if node := parse_images_path(path):
-            authorize_node(user, node)
+            proxied = Attributes("get", resource="nodes", subresource="proxy", name=node)
+            await self._authorizer.check(user, tenant, proxied)
             return await self._images.answer(request, tenant, node)
         try:
             target = parse_target(tenant, path)
         except NotFound:
             if request.method != "GET":
                 raise
+            if user is not ANONYMOUS:
+                await self._authorizer.check(user, tenant, Attributes("get", path=path))
             return self._discovery.answer(path, request)
         return await self._act(Asked(target, request, user))
+
+    async def _impersonated(self, user: User, tenant: str, request: Request) -> User:
+        """Whom the user speaks for; raises ``Forbidden``."""
+        name = request.headers["impersonate-user"]
+        groups = [g.strip() for g in request.headers.get("impersonate-group", "").split(",") if g]
+        for resource, each in (("users", name), *(("groups", group) for group in groups)):
+            wanted = Attributes("impersonate", resource=resource, name=each)
+            await self._authorizer.check(user, tenant, wanted)
+        return User(name, frozenset(groups) or groups_of(name))
 
     async def _act(self, asked: Asked) -> Response:
         verb = _verb(asked.request, named=bool(asked.target.name))
@@ -112,21 +150,46 @@ class ApiServer:
         if target.resource.shown is not None and verb not in ("get", "list", "watch"):
             kind, shown = target.resource.kind, target.resource.shown.of
             raise MethodNotAllowed(f"{kind} are what {shown} mean: {verb} those instead")
-        acts = self._computed if target.resource.computed else self._acts
-        if verb not in acts:
-            raise MethodNotAllowed(f"{target.resource.kind} cannot be written or watched")
-        act: Act | None = acts[verb]
-        if target.subresource and target.subresource not in target.resource.subresources:
-            special = (verb, target.subresource)
-            act = self._pod_acts.get(special) if target.resource.kind == POD else None
-        if act is None:
-            raise NotFound(NOT_FOUND)
+        act = self._chosen(verb, target)
         if asked.user is not ANONYMOUS:
-            authorize(asked.user, verb, target)
+            await self._authorizer.check(asked.user, target.tenant, _attributes(verb, target))
         if verb not in _WRITING:
             return await act(asked)
         with self._rules.of(asked):
             return await act(asked)
+
+    def _chosen(self, verb: str, target: Target) -> Act:
+        """Who does it; raises ``ApiError`` when nobody can."""
+        kind = target.resource.kind
+        if target.resource.posted:
+            if verb != "create" or target.name:
+                raise MethodNotAllowed(f"{kind} can only be posted")
+            return self._reviews.answer
+        acts = self._computed if target.resource.computed else self._acts
+        if verb not in acts:
+            raise MethodNotAllowed(f"{kind} cannot be written or watched")
+        act: Act | None = acts[verb]
+        if target.subresource and target.subresource not in target.resource.subresources:
+            special = (verb, target.subresource)
+            act = self._pod_acts.get(special) if kind == POD else None
+            if kind == SERVICE_ACCOUNT and special == ("create", "token"):
+                act = self._reviews.token
+        if act is None:
+            raise NotFound(NOT_FOUND)
+        return act
+
+
+def _attributes(verb: str, target: Target) -> Attributes:
+    kind = target.resource.kind
+    if target.subresource in _ENTERING and verb == "get":
+        verb = "create"  # a WebSocket begins with GET, whatever it is for
+    namespace, name = target.namespace, target.name
+    return Attributes(verb, kind.group, kind.plural, target.subresource, namespace, name)
+
+
+def _of_package(request: Request, namespace: str, digest: str) -> Attributes:
+    verb = "create" if request.method == "PUT" else "get"
+    return Attributes(verb, HEARTH, "packages", namespace=namespace, name=digest)
 
 
 def _verb(request: Request, *, named: bool) -> str | None:

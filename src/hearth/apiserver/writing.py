@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
 
 from hearth.api import managed_fields
-from hearth.api.errors import BadRequest, NotFound
+from hearth.api.errors import AlreadyExists, BadRequest, NotFound
 from hearth.api.http import Response
-from hearth.api.meta import Wire, metadata
+from hearth.api.kinds import NAMESPACE, SERVICE_ACCOUNT
+from hearth.api.meta import Wire, metadata, name_of
+from hearth.api.resources import resource_for
 from hearth.apiserver.asked import Asked
 from hearth.apiserver.codec import JSON, json_response, parse_body, warning_header
-from hearth.apiserver.core.lifecycle import check_fields, check_kind, parse_checked
+from hearth.apiserver.core.lifecycle import Writer, check_fields, check_kind, parse_checked
 from hearth.apiserver.core.patching import (
     APPLY_PATCH,
     MERGE_PATCH,
@@ -39,7 +42,18 @@ class Writing:
         by, body = asked.writer(self._clock.now()), parse_body(asked.request)
         if asked.target.name:
             raise NotFound("only subresources can be created below an object")
-        return _written(await self._objects.create(asked.target, body, by, dry_run=asked.dry_run))
+        outcome = await self._objects.create(asked.target, body, by, dry_run=asked.dry_run)
+        if asked.target.resource.kind == NAMESPACE and not asked.dry_run:
+            await self._furnish(asked.target, outcome.wire, by)
+        return _written(outcome)
+
+    async def _furnish(self, target: Target, namespace: Wire, by: Writer) -> None:
+        """Give a new namespace the service account that its pods have unless they say another."""
+        resource = resource_for("", "v1", SERVICE_ACCOUNT.plural)
+        assert resource is not None
+        where = Target(target.tenant, resource, name_of(namespace))
+        with contextlib.suppress(AlreadyExists):
+            await self._objects.create(where, {"metadata": {"name": "default"}}, by)
 
     async def update(self, asked: Asked) -> Response:
         """An object replaced as a whole."""

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from hearth.api.kinds import NAMESPACE
 from hearth.apiserver.auth import USERS, Authenticator, User
 from hearth.apiserver.gc import GarbageCollector
@@ -16,6 +18,7 @@ from hearth.apiserver.logs import NodeLogs
 from hearth.apiserver.objects import Objects
 from hearth.apiserver.packages import Packages
 from hearth.apiserver.server import ApiServer
+from hearth.apiserver.tokens import Tokens
 from hearth.client import Client
 from hearth.store import open_store
 
@@ -48,11 +51,13 @@ class Api:
         self.objects = Objects(self.store, self.clock)
         users = {name: user for name, user in USERS.items()}
         users["nobody"] = User("nobody", frozenset())
+        tokens = Tokens(ec.generate_private_key(ec.SECP256R1()), self.store)
         self.server = ApiServer(
             self.objects,
-            Authenticator(users),
+            Authenticator(users, tokens),
             Packages(self.folder),
             NodeLogs(self.store),
+            tokens,
             self.clock,
         )
         self.client = Client(self.server, token="admin", field_manager="test")

@@ -21,7 +21,12 @@ async def ask(api, path, **headers):
 def test_every_kind_is_found_by_both_ways(tmp_path):
     async def story(api):
         plain, together = set(), set()
-        for path in ("/api/v1", *(f"/apis/{kind.api_version}" for kind in ALL if kind.group)):
+        for path in (
+            "/api/v1",
+            *(f"/apis/{kind.api_version}" for kind in ALL if kind.group),
+            "/apis/authentication.k8s.io/v1",
+            "/apis/authorization.k8s.io/v1",
+        ):
             found, _ = await ask(api, path)
             for entry in found["resources"]:
                 plain.add((found["groupVersion"], entry["name"]))

@@ -465,7 +465,7 @@ def test_who_is_known_but_no_master_may_nothing_yet(tmp_path):
 def test_our_own_mistake_is_an_internal_error_and_not_the_end(tmp_path, caplog):
     async def story(api):
         request = Request("GET", "/api/v1/pods", headers={"authorization": "Bearer admin"})
-        broken = type(api.server)(None, api.server._authenticator, None, None, api.clock)
+        broken = type(api.server)(None, api.server._authenticator, None, None, None, api.clock)
         answer = await broken(request)
         assert answer.status == 500
         with pytest.raises(ApiError):

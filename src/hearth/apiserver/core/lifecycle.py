@@ -22,10 +22,12 @@ from hearth.api.schema import check
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
+_SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%]+$")
 _PATTERNS = {
     "dns-1123-label": _LABEL,
     "dns-1123-subdomain": _SUBDOMAIN,
     "dns-1035-label": _DNS_1035,
+    "path-segment": _SEGMENT,
 }
 #: Metadata that only the server sets.
 _SERVERS = ("uid", "creationTimestamp", "generation", "deletionTimestamp",
