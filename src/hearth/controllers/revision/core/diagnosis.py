@@ -18,13 +18,12 @@ _CONTAINER_REASONS = frozenset(
         "CrashLoopBackOff", "OOMKilled",
     }
 )  # fmt: skip
+#: Waiting reasons of a container whose image cannot be had.
+_NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"})
 #: Waiting reasons that waiting alone does not cure.
-_HOPELESS = frozenset(
-    {
-        "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName",
-        "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
-    }
-)  # fmt: skip
+_HOPELESS = _NO_IMAGE | {
+    "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +59,44 @@ def failure_of_pods(pods: Iterable[Wire], *, timed_out: bool) -> Failure | None:
 
 
 def _failure_of_pod(pod: Wire, *, timed_out: bool) -> Failure | None:
+    for container in status_of(pod).get("initContainerStatuses") or ():
+        ended = _ended(container)  # with 0 it has done its work
+        if (ended and ended.get("exitCode")) or _waits(container)[0] in _HOPELESS:
+            return _failure_of_container(container, timed_out=timed_out)
     for container in status_of(pod).get("containerStatuses") or ():
-        state, last = container.get("state") or {}, container.get("lastState") or {}
-        if ended := last.get("terminated") or state.get("terminated"):
-            return _exited(ended)
-        waiting = state.get("waiting") or {}
-        reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
-        if reason in _HOPELESS:
-            return Failure(reason, message, of_container=True)
-        if reason and timed_out:
-            return Failure(reason, message, of_container=False)
+        if found := _failure_of_container(container, timed_out=timed_out):
+            return found
     placed = condition_of(pod, "PodScheduled") or {}
     if placed.get("status") == "False":
         said = str(placed.get("message") or "")
         return Failure(str(placed.get("reason") or "Unschedulable"), said, of_container=False)
     return None
+
+
+def _failure_of_container(container: Wire, *, timed_out: bool) -> Failure | None:
+    if ended := _ended(container):
+        return _exited(ended)
+    reason, message = _waits(container)
+    image = str(container.get("image") or "")
+    if reason in _NO_IMAGE and "@" not in image:
+        # Knative finds this out when it looks for the tag's digest, before there is a pod.
+        said = f'Unable to fetch image "{image}": {message}'
+        return Failure("ContainerMissing", said, of_container=True)
+    if reason in _HOPELESS:
+        return Failure(reason, message, of_container=True)
+    return Failure(reason, message, of_container=False) if reason and timed_out else None
+
+
+def _ended(container: Wire) -> Wire | None:
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    found: Wire | None = last.get("terminated") or state.get("terminated")
+    return found
+
+
+def _waits(container: Wire) -> tuple[str, str]:
+    """Reason and message of a container that waits; empty for another one."""
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    return str(waiting.get("reason") or ""), str(waiting.get("message") or "")
 
 
 def _exited(terminated: Wire) -> Failure:

@@ -35,6 +35,7 @@ from hearth.controllers.revision.core.diagnosis import (
     failure_of_pods,
     failure_of_set,
 )
+from hearth.controllers.revision.core.images import container_statuses
 from hearth.controllers.revision.core.scale import Scale
 
 ACTIVE = "Active"
@@ -81,7 +82,7 @@ def revision_status(revision: Wire, seen: Workload) -> Outcome:
     status = {
         **status_of(revision),
         "observedGeneration": generation_of(revision),
-        "containerStatuses": _container_statuses(revision),
+        **container_statuses(revision, seen.pods),
     }
     if not is_controlled_by(seen.replica_set, revision):
         name = name_of(seen.replica_set)
@@ -186,13 +187,3 @@ def _time_left_s(revision: Wire, seen: Workload) -> float:
         return seen.scale.progress_deadline_s
     since = datetime.fromisoformat(was["lastTransitionTime"])
     return seen.scale.progress_deadline_s - (seen.now - since).total_seconds()
-
-
-def _container_statuses(revision: Wire) -> list[Wire]:
-    """One a container; with the image's digest only where the image says it: none is looked up."""
-    statuses = []
-    for container in spec_of(revision).get("containers") or ():
-        image = str(container.get("image") or "")
-        digest = {"imageDigest": image} if "@sha256:" in image else {}
-        statuses.append({"name": container.get("name") or "", **digest})
-    return statuses

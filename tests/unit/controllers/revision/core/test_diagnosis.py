@@ -39,8 +39,16 @@ def exited(code, message=""):
     return {"terminated": {"exitCode": code, "message": message}}
 
 
+def waits(reason, message=""):
+    return {"waiting": {"reason": reason, "message": message}}
+
+
+def init(pod, **container):
+    return {**pod, "status": {**pod["status"], "initContainerStatuses": [container]}}
+
+
 CRASHED = pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState=exited(1, "boom"))
-PULLING = pod(state={"waiting": {"reason": "ErrImagePull", "message": "no such image"}})
+PULLING = pod(image="app@sha256:1", state=waits("ErrImagePull", "no such image"))
 STARTING = pod(state={"waiting": {"reason": "ContainerCreating", "message": "soon"}})
 HOMELESS = pod(
     conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
@@ -58,7 +66,40 @@ NO_ERROR = "Container failed with: container exited with no error"
             [CRASHED], False, Failure("ExitCode1", "Container failed with: boom", True), id="crash"
         ),
         pytest.param([pod(state=exited(0))], False, Failure("ExitCode0", NO_ERROR, True), id="end"),
-        pytest.param([PULLING], False, Failure("ErrImagePull", "no such image", True), id="image"),
+        pytest.param([PULLING], False, Failure("ErrImagePull", "no such image", True), id="digest"),
+        pytest.param(
+            [pod(image="app:1", state=waits("ImagePullBackOff", "no such tag"))],
+            False,
+            Failure("ContainerMissing", 'Unable to fetch image "app:1": no such tag', True),
+            id="tag",
+        ),
+        pytest.param(
+            [pod(state=waits("CreateContainerConfigError", 'secret "s" not found'))],
+            False,
+            Failure("CreateContainerConfigError", 'secret "s" not found', True),
+            id="secret",
+        ),
+        pytest.param(
+            [init(pod(state=waits("PodInitializing")), state=exited(0))], False, None, id="init-did"
+        ),
+        pytest.param(
+            [init(pod(state=waits("PodInitializing")), state=exited(3, "no db"))],
+            False,
+            Failure("ExitCode3", "Container failed with: no db", True),
+            id="init-failed",
+        ),
+        pytest.param(
+            [
+                init(
+                    pod(state=waits("PodInitializing")),
+                    state=waits("ErrImagePull", "gone"),
+                    image="setup:1",
+                )
+            ],
+            False,
+            Failure("ContainerMissing", 'Unable to fetch image "setup:1": gone', True),
+            id="init-image",
+        ),
         pytest.param([STARTING], False, None, id="starting"),
         pytest.param(
             [STARTING], True, Failure("ContainerCreating", "soon", False), id="starting-too-long"

@@ -1,7 +1,5 @@
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from hearth.controllers.revision.core.scale import Scale
 from hearth.controllers.revision.core.status import Workload, revision_status
 
@@ -149,20 +147,3 @@ def test_what_another_owns_is_named():
     life = Life().sees(1, 1, owner="someone")
     assert life.said[:2] == ("False NotOwned", "False NotOwned")
     assert "actualReplicas" not in life.outcome.status
-
-
-@pytest.mark.parametrize(
-    ("image", "want"),
-    [
-        pytest.param("app:1", {"name": "user-container"}, id="tag"),
-        pytest.param(
-            "app@sha256:" + "a" * 64,
-            {"name": "user-container", "imageDigest": "app@sha256:" + "a" * 64},
-            id="digest",
-        ),
-    ],
-)
-def test_a_digest_is_said_only_where_the_image_says_it(image, want):
-    life = Life()
-    life.wire = revision(image=image)
-    assert life.sees(1, 0).outcome.status["containerStatuses"] == [want]
