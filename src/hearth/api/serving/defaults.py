@@ -32,13 +32,21 @@ def default_revision_spec(spec: Any) -> Wire:
     containers = filled.get("containers")
     if not isinstance(containers, list):
         return filled
+    writable = _writable(filled.get("volumes"))
     for number, container in enumerate(containers):
         if isinstance(container, dict):
-            _default_container(container, number, alone=len(containers) == 1)
+            _default_container(container, number, writable, alone=len(containers) == 1)
     return filled
 
 
-def _default_container(container: Wire, number: int, *, alone: bool) -> None:
+def _writable(volumes: Any) -> set[str]:
+    """The volumes that containers may write to when they do not say so."""
+    kinds = ("emptyDir", "persistentVolumeClaim", "ephemeral")
+    found = (volume for volume in volumes or () if isinstance(volume, dict))
+    return {str(v.get("name")) for v in found if any(kind in v for kind in kinds)}
+
+
+def _default_container(container: Wire, number: int, writable: set[str], *, alone: bool) -> None:
     if not container.get("name"):
         container["name"] = USER_CONTAINER if alone else f"{USER_CONTAINER}-{number}"
     container.setdefault("resources", {})
@@ -52,7 +60,7 @@ def _default_container(container: Wire, number: int, *, alone: bool) -> None:
             probe["tcpSocket"] = {"port": 0}
         probe.setdefault("successThreshold", 1)
     for mount in container.get("volumeMounts") or ():
-        if isinstance(mount, dict):
+        if isinstance(mount, dict) and mount.get("name") not in writable:
             mount["readOnly"] = True
 
 

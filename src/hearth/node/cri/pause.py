@@ -5,12 +5,10 @@ Made here because a machine may reach no registry, and a pull would delay its fi
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import platform
 import struct
-import tarfile
+
+from hearth.node.cri.archives import image_archive
 
 IMAGE = "hearth.dev/pause:1"
 _BASE = 0x400000
@@ -41,29 +39,4 @@ def program() -> bytes:
 
 def archive() -> bytes:
     """The image as ``docker save`` would write it."""
-    layer = _tar({"pause": program()}, mode=0o755)
-    config = {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Entrypoint": ["/pause"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-    }
-    manifest = [{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]
-    return _tar(
-        {
-            "layer.tar": layer,
-            "config.json": json.dumps(config).encode(),
-            "manifest.json": json.dumps(manifest).encode(),
-        },
-        mode=0o644,
-    )
-
-
-def _tar(files: dict[str, bytes], mode: int) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(data), mode
-            tar.addfile(entry, io.BytesIO(data))
-    return packed.getvalue()
+    return image_archive(IMAGE, {"pause": program()}, ["/pause"])
