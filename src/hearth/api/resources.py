@@ -7,6 +7,7 @@ from dataclasses import replace
 from hearth.api import (
     access,
     autoscaling,
+    cluster,
     core,
     hearth_v1alpha1,
     networking,
@@ -26,6 +27,7 @@ RESOURCES: tuple[Resource, ...] = (
     *serving.RESOURCES,
     *networking.RESOURCES,
     *storage.RESOURCES,
+    *cluster.RESOURCES,
     *access.RESOURCES,
     *hearth_v1alpha1.RESOURCES,
     *shown.RESOURCES,

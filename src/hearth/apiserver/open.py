@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hearth.apiserver.admission import QuotaStatuses
 from hearth.apiserver.auth import USERS, Authenticator, TokenFileError, load_users
 from hearth.apiserver.bootstrap import bootstrap
 from hearth.apiserver.gc import GarbageCollector
@@ -63,7 +64,10 @@ async def open_apiserver(state: Path, host: str, port: int) -> AsyncIterator[Run
                 for name, user in USERS.items():
                     file = "kubeconfig" if name == "admin" else f"{name}.kubeconfig"
                     write_kubeconfig(state / file, url, pki, name, tokens[user.name])
-            parts = (Part("garbage collector", GarbageCollector(objects, clock).run),)
+            parts = (
+                Part("garbage collector", GarbageCollector(objects, clock).run),
+                Part("quota statuses", QuotaStatuses(objects, clock).run),
+            )
             async with serve(handler, sock, pki.server_context()):
                 yield RunningApiServer(handler, url, state / "kubeconfig", tokens, parts)
     finally:

@@ -13,8 +13,9 @@ from hearth.api.http import Response
 from hearth.api.kinds import NAMESPACE, SERVICE_ACCOUNT
 from hearth.api.meta import Wire, metadata, name_of
 from hearth.api.resources import resource_for
+from hearth.apiserver.admission import Admission
 from hearth.apiserver.asked import Asked
-from hearth.apiserver.codec import JSON, json_response, parse_body, warning_header
+from hearth.apiserver.codec import JSON, decode, json_response, parse_body, warning_header
 from hearth.apiserver.core.lifecycle import Writer, check_fields, check_kind, parse_checked
 from hearth.apiserver.core.patching import (
     APPLY_PATCH,
@@ -36,16 +37,26 @@ class Writing:
     def __init__(self, objects: Objects, clock: Clock) -> None:
         self._objects = objects
         self._clock = clock
+        self._admission = Admission(objects)
 
     async def create(self, asked: Asked) -> Response:
         """A new object."""
         by, body = asked.writer(self._clock.now()), parse_body(asked.request)
         if asked.target.name:
             raise NotFound("only subresources can be created below an object")
-        outcome = await self._objects.create(asked.target, body, by, dry_run=asked.dry_run)
+        outcome = await self._create(asked, asked.target, body, by)
         if asked.target.resource.kind == NAMESPACE and not asked.dry_run:
             await self._furnish(asked.target, outcome.wire, by)
         return _written(outcome)
+
+    async def _create(self, asked: Asked, target: Target, body: Any, by: Writer) -> Outcome:
+        """Store a new object that its namespace's limits allow."""
+        if not isinstance(body, dict):
+            return await self._objects.create(target, body, by, dry_run=asked.dry_run)
+        body = await self._admission.completed(target, body)
+        where = (target.resource, target.tenant, target.namespace)
+        async with self._admission.within_quota(*where, body):
+            return await self._objects.create(target, body, by, dry_run=asked.dry_run)
 
     async def _furnish(self, target: Target, namespace: Wire, by: Writer) -> None:
         """Give a new namespace the service account that its pods have unless they say another."""
@@ -106,7 +117,7 @@ class Writing:
                 raise
             new = managed_fields.apply(None, wanted, by.manager, by.at, force=force)
             where = Target(target.tenant, target.resource, target.namespace)
-            outcome = await self._objects.create(where, new, by, dry_run=asked.dry_run)
+            outcome = await self._create(asked, where, new, by)
         outcome.warnings = warnings
         return _written(outcome)
 
@@ -148,7 +159,14 @@ class Writing:
     async def adopt(self, asked: Asked) -> Response:
         """A warm pod moved into the namespace of the revision that claimed it."""
         by, body = asked.writer(self._clock.now()), parse_body(asked.request)
-        outcome = await adopt(self._objects, asked.target.whole, body, by)
+        whole = asked.target.whole
+        pod: Wire = {}
+        with contextlib.suppress(NotFound):  # which adopting says better
+            pod = decode(await self._objects.get(whole))
+        namespace = str(metadata(body if isinstance(body, dict) else {}).get("namespace") or "")
+        where = (whole.resource, whole.tenant, namespace if namespace != whole.namespace else "")
+        async with self._admission.within_quota(*where, pod):
+            outcome = await adopt(self._objects, whole, body, by)
         return Response(200, JSON, outcome.body)
 
 

@@ -129,15 +129,24 @@ class Client:
                 yield WatchEvent(event["type"], event["object"])
 
     async def create(
-        self, kind: Kind, wire: Wire, *, namespace: str = "", name: str = "", subresource: str = ""
+        self,
+        kind: Kind,
+        wire: Wire,
+        *,
+        namespace: str = "",
+        name: str = "",
+        subresource: str = "",
+        dry_run: bool = False,
     ) -> Wire:
         """Create the object; its namespace is the object's own unless given.
 
-        ``name`` with ``subresource`` posts to that subresource of an existing object.
+        ``name`` with ``subresource`` posts to that subresource of an existing object. With
+        ``dry_run`` nothing is stored: the answer is what would be.
         """
         where = namespace or (wire.get("metadata") or {}).get("namespace", "")
         path = kind.path(where, name, subresource)
-        return await self._json("POST", path, query=self._manager(), body=wire)
+        query = {**self._manager(), **({"dryRun": "All"} if dry_run else {})}
+        return await self._json("POST", path, query=query, body=wire)
 
     async def update(self, kind: Kind, wire: Wire, subresource: str = "") -> Wire:
         """Replace the object if it still has the resourceVersion it was read with."""

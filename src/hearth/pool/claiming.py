@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
 from hearth.api.code import specialisation_of
-from hearth.api.errors import AlreadyExists, ApiError, Conflict, NotFound
-from hearth.api.kinds import POD, POD_POOL, SECRET
+from hearth.api.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from hearth.api.kinds import POD, POD_POOL, RESOURCE_QUOTA, SECRET
 from hearth.api.meta import (
     ObjectKey,
     Wire,
@@ -71,6 +71,7 @@ class Claiming:
         self.pools = informers.of(POD_POOL, label_selector="")
         self.pods: Informer = informers.of(POD, label_selector="")
         self.pods.on_change(self._pod_changed)
+        self._quotas = informers.of(RESOURCE_QUOTA, label_selector="")
         self._tasks = TaskGroup()
         self._waiting: dict[str, asyncio.Future[Wire]] = {}  #: for fallback pods, by name
         self._pool_key: bytes | None = None
@@ -90,6 +91,7 @@ class Claiming:
         """
         key = key_of(replica_set)
         started = self._clock.monotonic_s()
+        await self._check_quota(replica_set)
         pools, why_not = self._fitting(replica_set)
         ended = 0
         for _ in range(PODS_TRIED_MAX):
@@ -111,6 +113,18 @@ class Claiming:
         why = why_not if not pools else "no warm pod is left"
         self._events.record(replica_set, "Normal", "FellBack", f"made an ordinary pod: {why}")
         return await self._fall_back(replica_set, started)
+
+    async def _check_quota(self, replica_set: Wire) -> None:
+        """Ask whether the namespace may have one more pod, if it has a quota at all."""
+        key = key_of(replica_set)
+        if not any(name_of(q) for q in self._quotas.list() if namespace_of(q) == key.namespace):
+            return
+        pod = make_fallback_pod(replica_set, f"{key.name}-{secrets.token_hex(3)[:5]}")
+        try:
+            await self._client.create(POD, pod, dry_run=True)
+        except Forbidden as error:
+            failure = core.Failure("FailedCreate", error.message)
+            raise self._app_failed(replica_set, failure) from error
 
     def _fitting(self, replica_set: Wire) -> tuple[tuple[str, ...], str]:
         template = spec_of(replica_set).get("template") or {}
@@ -200,6 +214,11 @@ class Claiming:
                 facts = {"pod": name_of(pod), "because": str(error)}
                 log.warning("warm pod not adopted", extra={"f": facts})
                 return
+            except Forbidden as error:  # another pod has used the quota up meanwhile
+                facts = {"pod": name_of(pod), "because": str(error)}
+                log.warning("warm pod not adopted", extra={"f": facts})
+                await self._discard(pod)
+                return
             except (ApiError, ConnectionError) as error:
                 facts = {"pod": name_of(pod), "because": str(error)}
                 log.warning("adoption failed", extra={"f": facts})
@@ -233,6 +252,9 @@ class Claiming:
                 pod = await ready
         except AlreadyExists:
             return await self._fall_back(replica_set, started)
+        except Forbidden as error:
+            failure = core.Failure("FailedCreate", error.message)
+            raise self._app_failed(replica_set, failure) from error
         except (ApiError, ConnectionError) as error:
             raise _error(503, "PodNotCreated", f"no pod could be made: {error}") from error
         except TimeoutError as error:
