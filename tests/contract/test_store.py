@@ -156,3 +156,18 @@ def test_closing_ends_watches_and_refuses_writes(run):
             await store.write([Put("/p/a", b"")])
 
     run(story)
+
+
+def test_what_was_there_at_an_earlier_revision_can_be_seen(run):
+    async def story(store):
+        await store.write([Put("/x/a", b"1"), Put("/x/b", b"1"), Put("/y/a", b"1")])
+        await store.write([Put("/x/a", b"2"), Remove("/x/b"), Put("/x/c", b"2"), Put("/y/b", b"2")])
+        await store.write([Put("/x/a", b"3")])
+        entries, revision = await store.scan("/x/", at=3)
+        assert [(key, entry.value) for key, entry in entries] == [("/x/a", b"1"), ("/x/b", b"1")]
+        assert (revision, entries[0][1].modified) == (3, 1)
+        assert [key for key, _ in (await store.scan("/x/", at=7))[0]] == ["/x/a", "/x/c"]
+        with pytest.raises(Compacted):
+            await store.scan("/x/", at=99)
+
+    run(story)

@@ -13,6 +13,7 @@ from hearth.api.errors import (
     BadRequest,
     Conflict,
     Forbidden,
+    Gone,
     NotFound,
     ServiceUnavailable,
 )
@@ -33,9 +34,22 @@ from hearth.apiserver.core.lifecycle import Writer, parse_checked, prepare_creat
 from hearth.apiserver.core.paths import ALL_TENANTS, Target
 from hearth.apiserver.showing import shown_entry, stored_kind, stored_name
 from hearth.kit.clock import Clock
-from hearth.store import Backend, Entry, KeyExists, Mismatch, Put, Remove, StoreUnavailable
+from hearth.store import (
+    Backend,
+    Compacted,
+    Entry,
+    KeyExists,
+    Mismatch,
+    Put,
+    Remove,
+    StoreUnavailable,
+)
 from hearth.store.core.keys import ROOT_PREFIX, object_key, parse_key, resource_prefix
 
+_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start "
+    "a new list without the continue parameter."
+)
 _TRIES_MAX = 10  #: attempts at a change that others keep overtaking
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  #: Kubernetes': no vowels, so no words
 _SUFFIX_LENGTH = 5
@@ -84,10 +98,17 @@ class Objects:
         return entry
 
     async def find(
-        self, target: Target, labels: Selector, fields: Selector
+        self, target: Target, labels: Selector, fields: Selector, at: int | None = None
     ) -> tuple[list[tuple[str, Entry]], int]:
-        """The selected objects with their store keys, and the revision they belong to."""
-        entries, revision = await self._entries(target)
+        """The selected objects with their store keys, and the revision they belong to.
+
+        Raises:
+            Gone: what was ``at`` that revision is no longer known.
+        """
+        try:
+            entries, revision = await self._entries(target, at)
+        except Compacted as error:
+            raise Gone(_TOO_OLD) from error
         if target.resource.shown is not None:
             shown = ((key, shown_entry(target.resource, entry)) for key, entry in entries)
             entries = [(key, entry) for key, entry in shown if entry is not None]
@@ -95,12 +116,12 @@ class Objects:
             entries = [e for e in entries if selected(target.resource, e[1], labels, fields)]
         return entries, revision
 
-    async def _entries(self, target: Target) -> tuple[list[tuple[str, Entry]], int]:
+    async def _entries(self, target: Target, at: int | None) -> tuple[list[tuple[str, Entry]], int]:
         kind = stored_kind(target.resource)
         if target.tenant != ALL_TENANTS:
             prefix = resource_prefix(kind, target.tenant, target.namespace)
-            return await self._backend.scan(prefix)
-        found, revision = await self._backend.scan(ROOT_PREFIX)
+            return await self._backend.scan(prefix, at)
+        found, revision = await self._backend.scan(ROOT_PREFIX, at)
         wanted = (kind.group, kind.plural)
         return [(key, entry) for key, entry in found if parse_key(key)[:2] == wanted], revision
 

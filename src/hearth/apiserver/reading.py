@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import dataclass
+
 import msgspec
 
+from hearth.api.errors import BadRequest
 from hearth.api.http import Response
+from hearth.api.meta import Wire
 from hearth.api.tables import make_table
 from hearth.apiserver.asked import Asked
 from hearth.apiserver.codec import JSON, decode, json_response, render
@@ -15,6 +20,30 @@ from hearth.apiserver.watching import Watching, WatchOptions
 from hearth.kit.clock import Clock
 
 _WATCH_TIMEOUT_S = 1800  #: Kubernetes' least (--min-request-timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where a list goes on."""
+
+    revision: int | None = None  #: of the first page; None: this is the first
+    after: str = ""  #: the store key of the last object shown
+
+    @classmethod
+    def of(cls, token: str) -> Page:
+        """Read a ``continue`` token; raises ``BadRequest``."""
+        if not token:
+            return cls()
+        try:
+            found = msgspec.json.decode(base64.urlsafe_b64decode(token), type=dict[str, str])
+            return cls(int(found["rv"]), found["after"])
+        except (ValueError, KeyError) as error:
+            raise BadRequest("continue key is not valid") from error
+
+    def token(self) -> str:
+        """What a client sends to go on."""
+        found = {"rv": str(self.revision), "after": self.after}
+        return base64.urlsafe_b64encode(msgspec.json.encode(found)).decode()
 
 
 class Reading:
@@ -39,20 +68,28 @@ class Reading:
         return json_response(table)
 
     async def list(self, asked: Asked) -> Response:
-        """The selected objects; all at once, which the API allows whatever ``limit`` says."""
+        """The selected objects: all, or as many as ``limit`` says from where ``continue`` says.
+
+        All pages show the objects as they were when the first was asked for.
+        """
         target = asked.target
-        entries, revision = await self._objects.find(target, asked.labels(), asked.fields())
+        limit, page = asked.number("limit", 0), Page.of(asked.request.query.get("continue", ""))
+        selects = (asked.labels(), asked.fields())
+        entries, revision = await self._objects.find(target, *selects, page.revision)
+        entries = [each for each in entries if each[0] > page.after]
+        meta: Wire = {"resourceVersion": str(revision)}
+        if limit and len(entries) > limit:
+            meta["continue"] = Page(revision, entries[limit - 1][0]).token()
+            if not any(selects):
+                meta["remainingItemCount"] = len(entries) - limit
+            entries = entries[:limit]
         if asked.table is not None:
             items, now = [decode(entry) for _, entry in entries], self._clock.now()
             table = make_table(target.resource, items, str(revision), now, include=asked.table)
-            return json_response(table)
+            return json_response({**table, "metadata": meta})
         kind = target.resource.kind
         head = msgspec.json.encode(
-            {
-                "kind": f"{kind.kind}List",
-                "apiVersion": kind.api_version,
-                "metadata": {"resourceVersion": str(revision)},
-            }
+            {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta}
         )
         body = b",".join(rendered(target, key, entry) for key, entry in entries)
         return Response(200, JSON, head[:-1] + b',"items":[' + body + b"]}")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
 from hearth.api.code import specialisation_of
 from hearth.api.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
-from hearth.api.kinds import POD, POD_POOL, RESOURCE_QUOTA, SECRET
+from hearth.api.kinds import LIMIT_RANGE, POD, POD_POOL, RESOURCE_QUOTA, SECRET
 from hearth.api.meta import (
     ObjectKey,
     Wire,
@@ -72,6 +72,7 @@ class Claiming:
         self.pods: Informer = informers.of(POD, label_selector="")
         self.pods.on_change(self._pod_changed)
         self._quotas = informers.of(RESOURCE_QUOTA, label_selector="")
+        self._ranges = informers.of(LIMIT_RANGE, label_selector="")
         self._tasks = TaskGroup()
         self._waiting: dict[str, asyncio.Future[Wire]] = {}  #: for fallback pods, by name
         self._pool_key: bytes | None = None
@@ -91,8 +92,7 @@ class Claiming:
         """
         key = key_of(replica_set)
         started = self._clock.monotonic_s()
-        await self._check_quota(replica_set)
-        pools, why_not = self._fitting(replica_set)
+        pools, why_not = self._fitting(await self._allowed(replica_set))
         ended = 0
         for _ in range(PODS_TRIED_MAX):
             effect = self.claims.on(core.Claim(key, pools, self._clock.monotonic_s()))
@@ -114,21 +114,29 @@ class Claiming:
         self._events.record(replica_set, "Normal", "FellBack", f"made an ordinary pod: {why}")
         return await self._fall_back(replica_set, started)
 
-    async def _check_quota(self, replica_set: Wire) -> None:
-        """Ask whether the namespace may have one more pod, if it has a quota at all."""
+    async def _allowed(self, replica_set: Wire) -> Wire:
+        """The pod spec of one more instance, as the namespace's quotas and limit ranges allow it.
+
+        Raises:
+            ActivationError: they do not.
+        """
         key = key_of(replica_set)
-        if not any(name_of(q) for q in self._quotas.list() if namespace_of(q) == key.namespace):
-            return
+        template = spec_of(spec_of(replica_set).get("template") or {})
+        limits = (*self._quotas.list(), *self._ranges.list())
+        if not any(namespace_of(limit) == key.namespace for limit in limits):
+            return template
         pod = make_fallback_pod(replica_set, f"{key.name}-{secrets.token_hex(3)[:5]}")
         try:
-            await self._client.create(POD, pod, dry_run=True)
+            allowed = await self._client.create(POD, pod, dry_run=True)
         except Forbidden as error:
             failure = core.Failure("FailedCreate", error.message)
             raise self._app_failed(replica_set, failure) from error
+        resources = user_container(spec_of(allowed)).get("resources")
+        containers = [{**c, "resources": resources} for c in template.get("containers") or ()]
+        return {**template, "containers": containers}
 
-    def _fitting(self, replica_set: Wire) -> tuple[tuple[str, ...], str]:
-        template = spec_of(replica_set).get("template") or {}
-        fitting, why_not = matching_pools(self.pools.list(), template)
+    def _fitting(self, spec: Wire) -> tuple[tuple[str, ...], str]:
+        fitting, why_not = matching_pools(self.pools.list(), {"spec": spec})
         return tuple(fitting), why_not
 
     async def _take(

@@ -24,8 +24,16 @@ class Backend(Protocol):
         """The newest durable value."""
         ...
 
-    async def scan(self, prefix: str) -> tuple[list[tuple[str, Entry]], int]:
-        """All durable keys below ``prefix`` in order, and the revision they belong to."""
+    async def scan(self, prefix: str, at: int | None = None) -> tuple[list[tuple[str, Entry]], int]:
+        """All durable keys below ``prefix`` in order, and the revision they belong to.
+
+        Args:
+            prefix: of the keys.
+            at: the revision to see them at; None: now.
+
+        Raises:
+            Compacted: what was at that revision is no longer known.
+        """
         ...
 
     async def write(self, ops: Sequence[Op]) -> list[Event]:

@@ -29,9 +29,12 @@ class MemoryBackend:
         """The newest value."""
         return self._mvcc.get(key)
 
-    async def scan(self, prefix: str) -> tuple[list[tuple[str, Entry]], int]:
-        """All keys below ``prefix``."""
-        return list(self._mvcc.scan(prefix)), self._mvcc.revision
+    async def scan(self, prefix: str, at: int | None = None) -> tuple[list[tuple[str, Entry]], int]:
+        """All keys below ``prefix``, now or as they were at a revision."""
+        found, revision = list(self._mvcc.scan(prefix)), self._mvcc.revision
+        if at is None:
+            return found, revision
+        return self._mvcc.rewound(found, prefix, revision, at), at
 
     async def write(self, ops: Sequence[Op]) -> list[Event]:
         """Apply all operations or none."""

@@ -88,12 +88,15 @@ class SqliteBackend:
             if await self._kept(entry.modified if entry is not None else self._mvcc.revision):
                 return entry
 
-    async def scan(self, prefix: str) -> tuple[list[tuple[str, Entry]], int]:
-        """All keys below ``prefix`` as they are now, once that is durable."""
+    async def scan(self, prefix: str, at: int | None = None) -> tuple[list[tuple[str, Entry]], int]:
+        """All keys below ``prefix`` as they are now, or were, once that is durable."""
         while True:
             found, revision = list(self._mvcc.scan(prefix)), self._mvcc.revision
-            if await self._kept(revision):
+            if not await self._kept(revision):
+                continue
+            if at is None:
                 return found, revision
+            return self._mvcc.rewound(found, prefix, revision, at), at
 
     async def write(self, ops: Sequence[Op]) -> list[Event]:
         """Apply all operations or none; returns once they are on disk."""

@@ -114,6 +114,24 @@ class Mvcc:
                 return
             yield key, self._entries[key]
 
+    def rewound(
+        self, entries: Iterable[tuple[str, Entry]], prefix: str, now: int, revision: int
+    ) -> list[tuple[str, Entry]]:
+        """What ``entries``, all below ``prefix`` at revision ``now``, were at ``revision``.
+
+        Raises:
+            Compacted: that is too long ago to be known.
+        """
+        found = dict(entries)
+        for event in reversed(self.since(revision)):
+            if event.revision > now or not event.key.startswith(prefix):
+                continue
+            if event.old is None:
+                found.pop(event.key, None)
+            else:
+                found[event.key] = event.old
+        return sorted(found.items())
+
     def write(self, ops: Sequence[Op]) -> list[Event]:
         """Apply all of ``ops``, or none, and return their events.
 
