@@ -150,7 +150,6 @@ def test_tables(tools, namespace):
         "LATESTREADY",
         "READY",
         "REASON",
-        "AGE",
     ]
     assert row.split()[0] == "service.serving.knative.dev/hello"
     wide = tools.kubectl("get", "nodes,ns", "-o", "wide").out

@@ -7,6 +7,7 @@
     ├── Unauthorized          401
     ├── Forbidden             403
     ├── NotFound              404
+    │   └── NoSuchPath        404  (there is no such kind: said as plain text)
     ├── MethodNotAllowed      405
     ├── NotAcceptable         406
     ├── AlreadyExists         409
@@ -90,6 +91,17 @@ class NotFound(ApiError):
     """No such object, or no such resource."""
 
     code, reason = 404, "NotFound"
+
+
+class NoSuchPath(NotFound):
+    """Nothing is served under that path: neither an object nor a kind of objects.
+
+    As in Kubernetes the answer is no Status: that is how clients (kn) tell that an API is not
+    installed from that an object is not there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("404 page not found")
 
 
 class MethodNotAllowed(ApiError):

@@ -63,7 +63,7 @@ class Resource:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()  #: of ``status`` and ``scale``
-    columns: tuple[Column, ...] = ()  #: after NAME; AGE is added at the end
+    columns: tuple[Column, ...] = ()  #: after NAME; AGE is added, but to Knative's
     default: Callable[[Wire], Wire] = same  #: a new object with the defaults filled in
     validate: Callable[[Wire, Wire | None], list[FieldError]] = anything  #: new, old or None
     fields: Callable[[Wire], Mapping[str, str]] = plain_fields  #: for field selectors

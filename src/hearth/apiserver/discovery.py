@@ -7,7 +7,7 @@ from functools import cache
 
 import msgspec
 
-from hearth.api.errors import NotFound
+from hearth.api.errors import NoSuchPath
 from hearth.api.http import Request, Response
 from hearth.api.kinds import POD, SERVICE_ACCOUNT
 from hearth.api.meta import Wire
@@ -53,7 +53,7 @@ class Discovery:
         self._made: dict[str, Response] = {}
 
     def answer(self, path: str, request: Request) -> Response:
-        """The document at a path below a tenant's root; raises ``NotFound``."""
+        """The document at a path below a tenant's root; raises ``NoSuchPath``."""
         path = path.strip("/")
         aggregated = path in ("api", "apis") and _wants_aggregated(request)
         name = f"{path} aggregated" if aggregated else path
@@ -93,7 +93,7 @@ def _document(path: str) -> Wire:
             return openapi("", version)
         case ["openapi", "v3", "apis", group, version]:
             return openapi(group, version)
-    raise NotFound("the server could not find the requested resource")
+    raise NoSuchPath
 
 
 def _aggregated(path: str) -> Wire:
@@ -167,7 +167,7 @@ def _groups() -> list[Wire]:
 def _of(group: str, version: str) -> list[Resource]:
     found = [r for r in RESOURCES if (r.kind.group, r.kind.version) == (group, version)]
     if not found:
-        raise NotFound("the server could not find the requested resource")
+        raise NoSuchPath
     return found
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from hearth.api.errors import ApiError, InternalError, MethodNotAllowed, NotFound
+from hearth.api.errors import ApiError, InternalError, MethodNotAllowed, NoSuchPath, NotFound
 from hearth.api.http import Request, Response
 from hearth.api.kinds import HEARTH, POD, SERVICE_ACCOUNT
 from hearth.api.meta import ROOT, Wire
@@ -14,7 +14,7 @@ from hearth.apiserver.asked import Asked
 from hearth.apiserver.auth import ANONYMOUS, Authenticator, User
 from hearth.apiserver.authorizing import Authorizer
 from hearth.apiserver.codec import error_response, json_response
-from hearth.apiserver.core.paths import ALL_TENANTS, NOT_FOUND, Target, parse_target, split_tenant
+from hearth.apiserver.core.paths import ALL_TENANTS, Target, parse_target, split_tenant
 from hearth.apiserver.core.rbac import Attributes, groups_of
 from hearth.apiserver.discovery import Discovery
 from hearth.apiserver.images import NodeImages, parse_images_path
@@ -99,6 +99,8 @@ class ApiServer:
         """Answer one request; errors become Status answers."""
         try:
             return await self._answer(request)
+        except NoSuchPath as error:
+            return Response(404, {"content-type": "text/plain"}, f"{error}\n".encode())
         except ApiError as error:
             return error_response(error)
         except Exception as error:
@@ -125,7 +127,7 @@ class ApiServer:
             return await self._images.answer(request, tenant, node)
         try:
             target = parse_target(tenant, path)
-        except NotFound:
+        except NoSuchPath:
             if request.method != "GET":
                 raise
             if user is not ANONYMOUS:
@@ -175,7 +177,7 @@ class ApiServer:
             if kind == SERVICE_ACCOUNT and special == ("create", "token"):
                 act = self._reviews.token
         if act is None:
-            raise NotFound(NOT_FOUND)
+            raise NoSuchPath
         return act
 
 

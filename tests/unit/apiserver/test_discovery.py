@@ -90,10 +90,16 @@ def test_openapi_offers_the_patches_that_are_taken(tmp_path):
     run(tmp_path, story)
 
 
-@pytest.mark.parametrize("path", ["/apis/no.such", "/apis/no.such/v1", "/openapi/v2", "/api/v9"])
-def test_what_is_not_served_is_not_found(tmp_path, path):
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis/no.such", "/apis/no.such/v1", "/openapi/v2", "/api/v9",
+        "/apis/eventing.knative.dev/v1/namespaces/default/brokers", "/api/v1/nosuch",
+    ],
+)  # fmt: skip
+def test_what_is_not_served_is_not_found_and_no_status(tmp_path, path):
     async def story(api):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match=r"^404 page not found$"):  # clients look for that text
             await ask(api, path)
 
     run(tmp_path, story)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hearth.api.errors import NotFound
+from hearth.api.errors import NoSuchPath
 from hearth.api.meta import ROOT, ObjectKey
 from hearth.api.registry import Resource
 from hearth.api.resources import resource_for
 
 #: In place of a tenant: all of them (kcp uses the same form).
 ALL_TENANTS = "*"
-NOT_FOUND = "the server could not find the requested resource"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def parse_target(tenant: str, path: str) -> Target:
     """Parse the path of a resource below a tenant's root.
 
     Raises:
-        NotFound: no such resource.
+        NoSuchPath: no such resource.
     """
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) >= 3:
@@ -58,14 +57,14 @@ def parse_target(tenant: str, path: str) -> Target:
     elif parts[0] == "apis" and len(parts) >= 4:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
-        raise NotFound(NOT_FOUND)
+        raise NoSuchPath
     namespace = ""
     if rest[0] == "namespaces" and len(rest) >= 3 and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
     resource = resource_for(group, version, rest[0])
     if resource is None or len(rest) > 3 or (namespace and not resource.kind.namespaced):
-        raise NotFound(NOT_FOUND)
+        raise NoSuchPath
     name, subresource = [*rest[1:], "", ""][:2]
     if name and resource.kind.namespaced and not namespace:
-        raise NotFound(NOT_FOUND)
+        raise NoSuchPath
     return Target(tenant, resource, namespace, name, subresource)

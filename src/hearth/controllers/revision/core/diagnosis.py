@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hearth.api.meta import Wire, condition_of, is_deleting, status_of
+from hearth.api.meta import Wire, condition_of, is_deleting, spec_of, status_of
 
 #: The container is at fault: the code, or the image.
 _CONTAINER_REASONS = frozenset(
@@ -41,6 +41,10 @@ def failure_of_set(replica_set: Wire) -> Failure | None:
     if condition is None or condition.get("status") != "True":
         return None
     reason = str(condition.get("reason") or "ReplicaFailure")
+    template = spec_of(replica_set).get("template") or {}
+    images = [str(one.get("image") or "") for one in spec_of(template).get("containers") or ()]
+    if missing := _missing(reason, str(condition.get("message") or ""), *images):
+        return missing
     of_container = reason in _CONTAINER_REASONS | _HOPELESS or reason.startswith("ExitCode")
     return Failure(reason, str(condition.get("message") or ""), of_container)
 
@@ -77,14 +81,23 @@ def _failure_of_container(container: Wire, *, timed_out: bool) -> Failure | None
     if ended := _ended(container):
         return _exited(ended)
     reason, message = _waits(container)
-    image = str(container.get("image") or "")
-    if reason in _NO_IMAGE and "@" not in image:
-        # Knative finds this out when it looks for the tag's digest, before there is a pod.
-        said = f'Unable to fetch image "{image}": {message}'
-        return Failure("ContainerMissing", said, of_container=True)
+    if missing := _missing(reason, message, str(container.get("image") or "")):
+        return missing
     if reason in _HOPELESS:
         return Failure(reason, message, of_container=True)
     return Failure(reason, message, of_container=False) if reason and timed_out else None
+
+
+def _missing(reason: str, message: str, *images: str) -> Failure | None:
+    """That an image cannot be had by its tag, if that is it.
+
+    Knative finds this out when it asks for the tag's digest, before there is a pod; with a digest
+    it says what the pod says.
+    """
+    if reason not in _NO_IMAGE or all("@" in image for image in images):
+        return None
+    named = ", ".join(f'"{image}"' for image in images)
+    return Failure("ContainerMissing", f"Unable to fetch image {named}: {message}", True)
 
 
 def _ended(container: Wire) -> Wire | None:

@@ -18,6 +18,14 @@ def replica_set(reason, status="True"):
         pytest.param(
             replica_set("ImagePullBackOff"), Failure("ImagePullBackOff", "why", True), id="image"
         ),
+        pytest.param(
+            {
+                **replica_set("ErrImagePull"),
+                "spec": {"template": {"spec": {"containers": [{"image": "app:1"}]}}},
+            },
+            Failure("ContainerMissing", 'Unable to fetch image "app:1": why', True),
+            id="tag",
+        ),
         pytest.param(replica_set("NoCapacity"), Failure("NoCapacity", "why", False), id="no-room"),
         pytest.param(replica_set(""), Failure("ReplicaFailure", "why", False), id="no-reason"),
     ],
