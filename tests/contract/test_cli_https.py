@@ -60,7 +60,7 @@ def test_a_watch_is_handed_on_as_it_comes_and_can_be_left(told):
         async with contextlib.aclosing(client.watch(CONFIG_MAP, "default")) as events:
             made = asyncio.ensure_future(client.create(CONFIG_MAP, wire))
             async for event in events:
-                if event.type == "ADDED":
+                if event.object["metadata"]["name"] == "a":
                     await made
                     return len(event.object["data"]["k"])
 

@@ -8,7 +8,15 @@ import os
 
 import pytest
 
-from hearth.api.kinds import CONFIG_MAP, CORE_EVENT, PERSISTENT_VOLUME_CLAIM, POD, SECRET
+from hearth.api.kinds import (
+    CONFIG_MAP,
+    CORE_EVENT,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SECRET,
+    SERVICE_ACCOUNT,
+    TOKEN_REVIEW,
+)
 from tests.system.node_rig import MODES, eventually, node
 
 #: Answers what a file holds, whom it runs as, and dies or hangs when told to.
@@ -302,5 +310,25 @@ def test_a_command_probe_runs_inside_the_pod(tmp_path, mode):
         env = [{"name": "WHO", "value": "me"}]
         await rig.create("one", code, container={"readinessProbe": probe, "env": env})
         await rig.ready("one")
+
+    story(tmp_path, mode, act)
+
+
+@root
+@modes
+def test_a_pod_knows_the_token_of_its_account(tmp_path, mode):
+    async def act(rig):
+        await put(rig, SERVICE_ACCOUNT, "robot")
+        code = rig.source("app", app__py=APP)
+        await rig.create("one", code, serviceAccountName="robot")
+        pod = await rig.ready("one")
+        folder = "/var/run/secrets/kubernetes.io/serviceaccount"
+        assert await text(rig, pod, f"{folder}/namespace") == "default"
+        assert "BEGIN CERTIFICATE" in await text(rig, pod, f"{folder}/ca.crt")
+        token = await text(rig, pod, f"{folder}/token")
+        answer = await rig.client.create(TOKEN_REVIEW, {"spec": {"token": token}})
+        user = answer["status"]["user"]
+        assert user["username"] == "system:serviceaccount:default:robot"
+        assert user["extra"]["authentication.kubernetes.io/pod-name"] == ["one"]
 
     story(tmp_path, mode, act)

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import field
 
+from hearth.api.accounts import with_account
 from hearth.api.errors import FieldError
 from hearth.api.kinds import (
     CONFIG_MAP,
@@ -191,6 +192,8 @@ def default_pod(wire: Wire) -> Wire:
         container.setdefault("imagePullPolicy", "IfNotPresent")
         for port in container.get("ports") or ():
             port.setdefault("protocol", "TCP")
+    if not status_of(wire):  # it is new
+        spec = with_account(spec)
     status = {"phase": "Pending", "qosClass": "BestEffort", **status_of(wire)}
     return {**wire, "spec": spec, "status": status}
 

@@ -6,8 +6,17 @@ import base64
 import secrets
 
 from hearth.api.access import bootstrap_roles
+from hearth.api.accounts import ROOT_CA
 from hearth.api.errors import AlreadyExists
-from hearth.api.kinds import CLUSTER_ROLE, NAMESPACE, SECRET, SERVICE_ACCOUNT, STORAGE_CLASS, Kind
+from hearth.api.kinds import (
+    CLUSTER_ROLE,
+    CONFIG_MAP,
+    NAMESPACE,
+    SECRET,
+    SERVICE_ACCOUNT,
+    STORAGE_CLASS,
+    Kind,
+)
 from hearth.api.meta import Wire
 from hearth.api.names import KNATIVE_NAMESPACE, SYSTEM_NAMESPACE
 from hearth.api.storage import local_class
@@ -19,10 +28,13 @@ NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE, KNATIVE
 
 async def bootstrap(client: Client, pki: Pki) -> None:
     """Create what is absent; the certificate's secret always holds the one in use."""
+    authority = pki.ca.read_text()
     for name in NAMESPACES:
         await _create(client, NAMESPACE, {"metadata": {"name": name}})
         account = {"metadata": {"name": "default", "namespace": name}}
         await _create(client, SERVICE_ACCOUNT, account)
+        trust = {"metadata": {"name": ROOT_CA, "namespace": name}, "data": {"ca.crt": authority}}
+        await client.apply(CONFIG_MAP, trust)
     for role in bootstrap_roles():
         await _create(client, CLUSTER_ROLE, role)
     await _create(client, STORAGE_CLASS, local_class())

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from hearth.api import managed_fields
+from hearth.api.accounts import ROOT_CA
 from hearth.api.errors import AlreadyExists, BadRequest, NotFound
 from hearth.api.http import Response
-from hearth.api.kinds import NAMESPACE, SERVICE_ACCOUNT
+from hearth.api.kinds import CONFIG_MAP, NAMESPACE, SERVICE_ACCOUNT
 from hearth.api.meta import Wire, metadata, name_of
 from hearth.api.resources import resource_for
 from hearth.apiserver.admission import Admission
@@ -59,12 +60,18 @@ class Writing:
             return await self._objects.create(target, body, by, dry_run=asked.dry_run)
 
     async def _furnish(self, target: Target, namespace: Wire, by: Writer) -> None:
-        """Give a new namespace the service account that its pods have unless they say another."""
-        resource = resource_for("", "v1", SERVICE_ACCOUNT.plural)
-        assert resource is not None
-        where = Target(target.tenant, resource, name_of(namespace))
+        """Give a new namespace the account that its pods have, and the authority they trust."""
+        account, trust = (resource_for("", "v1", k.plural) for k in (SERVICE_ACCOUNT, CONFIG_MAP))
+        assert account is not None
+        assert trust is not None
         with contextlib.suppress(AlreadyExists):
+            where = Target(target.tenant, account, name_of(namespace))
             await self._objects.create(where, {"metadata": {"name": "default"}}, by)
+        with contextlib.suppress(AlreadyExists, NotFound):
+            first = Target(target.tenant, trust, "default", ROOT_CA)
+            data = decode(await self._objects.get(first)).get("data")
+            where = Target(target.tenant, trust, name_of(namespace))
+            await self._objects.create(where, {"metadata": {"name": ROOT_CA}, "data": data}, by)
 
     async def update(self, asked: Asked) -> Response:
         """An object replaced as a whole."""

@@ -170,14 +170,14 @@ class Claiming:
         claimed = make_claimed(replica_set, pod)
         try:
             env = await resolve_environment(
-                self._client, namespace, user_container(spec_of(template)), claimed
+                self._client, namespace, user_container(spec_of(claimed)), claimed
             )
         except EnvironmentFault as error:
             failure = core.Failure("CreateContainerConfigError", str(error))
             raise self._app_failed(replica_set, failure) from error
         revision = f"{namespace}/{name_of(replica_set)}"
         return specialisation_of(
-            spec_of(template), annotations_of(template), env, revision, _told(claimed)
+            spec_of(claimed), annotations_of(template), env, revision, _told(claimed)
         )
 
     def _app_failed(self, replica_set: Wire, failure: core.Failure) -> ActivationError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from hearth.api.accounts import with_account
 from hearth.api.meta import (
     Wire,
     annotations_of,
@@ -102,7 +103,7 @@ def make_claimed(replica_set: Wire, pod: Wire) -> Wire:
             "labels": dict(labels_of(template)),
             "annotations": {**annotations_of(pod), **annotations_of(template)},
         },
-        "spec": {**spec_of(template), **node},
+        "spec": {**with_account(spec_of(template)), **node},
     }
 
 
