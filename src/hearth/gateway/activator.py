@@ -28,7 +28,7 @@ from hearth.gateway.bootstrap import MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEAD
 from hearth.gateway.core.slots import QUEUED_PER_SLOT
 from hearth.gateway.limits import Limits, accepts, stream_name
 from hearth.gateway.settings import GatewaySettings
-from hearth.gateway.translate import SLOT_HEADER
+from hearth.gateway.translate import SLOT_HEADER, START_HEADER
 from hearth.kit.tasks import TaskGroup
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class _Held:
     key: ObjectKey
     since_s: float
     timed: bool  #: wants to know the phases
+    spent_s: float  #: seconds that earlier tries took; may stay 0 where Envoy's own timer suffices
     suspicious: bool  #: an instance that it was sent to refused it
     reply: Callable[[bytes], None]
     admission: Admission | None  #: of a revision with a containerConcurrency
@@ -122,6 +123,10 @@ class Activator:
         """Take a request in: let it go at once if that is safe, else ask for an instance."""
         if held.admission and self._limits.is_over(held.admission.stream):
             return  # its client left before we heard of it
+        if held.suspicious and held.spent_s >= self._timeout_of(held.key) - _EARLIER_S:
+            # The try before was ended by its timeout, not by an instance's death.
+            held.reply(_answer(ActivationFailure(504, "", "request timeout")))
+            return
         if (address := self._instance_for(held)) is not None:
             held.reply(_send_to(address, held, Activation("", address)))
             return
@@ -135,7 +140,7 @@ class Activator:
         self.held += 1
         timeout_s = self._timeout_of(held.key)
         held.timer = asyncio.get_running_loop().call_later(
-            max(0.0, timeout_s - _EARLIER_S), self._time_out, held, timeout_s
+            max(0.0, timeout_s - held.spent_s - _EARLIER_S), self._time_out, held, timeout_s
         )
         self._begin(held.key, waiting)
 
@@ -211,7 +216,7 @@ class Activator:
     def _time_out(self, held: _Held, timeout_s: float) -> None:
         if self.drop(held):
             said = f"revision {held.key} had no instance within {timeout_s:g} s"
-            held.reply(_answer(ActivationFailure(504, "ActivationTimeout", said)))
+            held.reply(_answer(ActivationFailure(504, "request timeout", said)))
 
     async def _activate(self, key: ObjectKey) -> None:
         """Ask until nobody is held for the revision any more."""
@@ -294,6 +299,7 @@ class _Check(asyncio.Protocol):
             key,
             time.monotonic(),
             timed=headers.get("hearth-timing") == "1",
+            spent_s=_spent_s(headers.get(START_HEADER, "")),
             suspicious=attempt.isdigit() and int(attempt) > 1,
             reply=self._reply,
             admission=_admission(headers.get(SLOT_HEADER, ""), attempt),
@@ -312,6 +318,14 @@ def _headers(head: bytes) -> dict[str, str]:
         name, _, value = line.partition(":")
         found[name.lower()] = value.strip()
     return found
+
+
+def _spent_s(start: str) -> float:
+    """Seconds since Envoy took the request in, by its clock, which is this machine's."""
+    try:
+        return max(0.0, time.time() - float(start))
+    except ValueError:
+        return 0.0
 
 
 def _admission(slot: str, attempt: str) -> Admission | None:

@@ -15,6 +15,7 @@ from hearth.gateway.translate import (
     RETRY_HEADER,
     RETRY_VALUE,
     SLOT_HEADER,
+    START_HEADER,
     TYPES,
     protocol,
 )
@@ -29,6 +30,7 @@ REPLY_STATUSES = (404, 429, 500, 502, 503, 504)
 STATUS_HEADER = "hearth-reply-status"
 MESSAGE_HEADER = "hearth-reply-message"
 _AUTHZ = "envoy.filters.http.ext_authz"
+_SILENT_CLIENT = "300s"  #: a connection without any request is ended
 _HOLD_TIMEOUT = "3600s"  #: the activator itself ends a hold earlier
 
 
@@ -155,7 +157,8 @@ def _manager(prefix: str, **fields: Any) -> Config:
             "upgrade_configs": [{"upgrade_type": "websocket"}],
             "http2_protocol_options": {"max_concurrent_streams": 10_000},
             "server_header_transformation": "PASS_THROUGH",
-            "stream_idle_timeout": _HOLD_TIMEOUT,
+            "stream_idle_timeout": "0s",  # a revision's timeouts alone end its streams
+            "common_http_protocol_options": {"idle_timeout": _SILENT_CLIENT},
             **fields,
         },
     }
@@ -189,7 +192,7 @@ def _edge(name: str, address: Address, *, fragments: int, tls: bool = False) -> 
             "rds_config_source": ADS,
             "scoped_rds": {"scoped_rds_config_source": ADS},
         },
-        local_reply_config={"mappers": [not_found, _too_slow()]},
+        local_reply_config={"mappers": [not_found, _timed_out()]},
     )
     return {
         "name": name,
@@ -231,11 +234,12 @@ def _tls() -> Config:
     return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
-def _too_slow() -> Config:
-    said = "the app did not answer within the revision's timeoutSeconds\n"
+def _timed_out() -> Config:
+    """Knative's answer when a request took too long: in all, to its first byte, or between two."""
     return {
-        "filter": {"response_flag_filter": {"flags": ["UT"]}},
-        "body_format_override": {"text_format_source": {"inline_string": said}},
+        "filter": {"response_flag_filter": {"flags": ["UT", "DT", "SI"]}},
+        "status_code": 504,
+        "body_format_override": {"text_format_source": {"inline_string": "request timeout\n"}},
     }
 
 
@@ -333,7 +337,7 @@ def _reply_text() -> Config:
 
 def _hold_filter() -> Config:
     passed = ("knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
-              "hearth-timing", "x-envoy-attempt-count", SLOT_HEADER)  # fmt: skip
+              "hearth-timing", "x-envoy-attempt-count", SLOT_HEADER, START_HEADER)  # fmt: skip
     return {
         "name": _AUTHZ,
         "typed_config": {

@@ -113,9 +113,9 @@ class Programming:
         return [f"{ip}:{port}" for ip, port in found]
 
     def timeout_of(self, key: ObjectKey) -> float:
-        """How long a request of the revision may take, in seconds."""
+        """When the response to a request of the revision must have begun, in seconds."""
         backend = self._backend(key)
-        return float(backend.timeout_s) if backend else 60.0
+        return float(backend.answer_s) if backend else 60.0
 
     def is_waited_for(self) -> bool:
         """Whether some Route or DomainMapping waits to hear that it is programmed."""

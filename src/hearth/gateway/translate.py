@@ -16,7 +16,7 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from google.protobuf.json_format import ParseDict
 
-from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight
+from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight, shares
 
 M = TypeVar("M")
 
@@ -53,15 +53,17 @@ def protocol(kind: str, idle_timeout: str = _KEPT) -> dict[str, Any]:
 OWN_HEADERS = (
     "knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
     "hearth-reply-status", "hearth-reply-message", "hearth-retry", "hearth-slot",
+    "hearth-start",
 )  # fmt: skip
 #: Knative's: names the tag that a request is for, and tells that no tag was asked for.
 TAG_HEADER = "knative-serving-tag"
 DEFAULT_ROUTE_HEADER = "knative-serving-default-route"
 RETRY_HEADER = "hearth-retry"
 SLOT_HEADER = "hearth-slot"
+START_HEADER = "hearth-start"
 #: Those that a revision sets anew, or takes away from what comes in.
 _OF_REVISIONS = ("knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
-                 SLOT_HEADER)  # fmt: skip
+                 SLOT_HEADER, START_HEADER)  # fmt: skip
 #: Known to nobody else: an app that answers with that header has no request repeated.
 RETRY_VALUE = secrets.token_hex(16)
 _RETRIES_MAX = 40  #: with the back-off below: some 15 s for an activator to come back
@@ -177,7 +179,7 @@ def _virtual_host(host: Host, https_port: int) -> dict[str, Any]:
         "routes": [
             *_before(host, https_port),
             *_by_tag(host),
-            *_sent_on(host, host.weights, _told(host)),
+            *_sent_on(host.weights, _told(host)),
         ],
     }
 
@@ -187,28 +189,49 @@ def _by_tag(host: Host) -> list[dict[str, Any]]:
     found = []
     for tag, weights in host.by_tag:
         picked = {"name": TAG_HEADER, "string_match": {"exact": tag}}
-        found += _sent_on(host, weights, {}, picked)
+        found += _sent_on(weights, {}, picked)
     return found
 
 
 def _sent_on(
-    host: Host, weights: Sequence[Weight], told: dict[str, str], *matches: dict[str, Any]
+    weights: Sequence[Weight], told: dict[str, str], *headers: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """To those revisions, with those headers: safe methods, which may be repeated, and others."""
+    """To those revisions, with what they are ``told``; requests must have the ``headers``."""
+    found = []
+    for upto, group in shares(weights):
+        match: dict[str, Any] = {"prefix": "/"}
+        if upto < 100:  # all routes compare the same random number
+            match["runtime_fraction"] = {"default_value": {"numerator": upto}}
+        found += _of_share(match, group, told, headers)
+    return found
+
+
+def _of_share(
+    match: dict[str, Any],
+    group: Sequence[Weight],
+    told: dict[str, str],
+    headers: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """To revisions with the same timeouts: safe methods, which may be repeated, and others."""
     action: dict[str, Any] = {
-        "timeout": f"{host.timeout_s}s",
-        "weighted_clusters": {"clusters": [_weighted(weight) for weight in weights]},
+        "timeout": "0s",
+        "weighted_clusters": {"clusters": [_weighted(weight) for weight in group]},
     }
+    backend = group[0].backend
+    # Ends what has not begun to answer; a try after it is refused by the activator.
+    limits = {"per_try_timeout": f"{backend.answer_s}s"}
+    if backend.idle_s:
+        action["idle_timeout"] = f"{backend.idle_s}s"
     common = {"request_headers_to_add": _set(told)} if told else {}
     return [
         {
-            "match": {"prefix": "/", "headers": [*matches, _SAFE_METHOD]},
-            "route": {**action, "retry_policy": SAFE_RETRY_POLICY},
+            "match": {**match, "headers": [*headers, _SAFE_METHOD]},
+            "route": {**action, "retry_policy": {**SAFE_RETRY_POLICY, **limits}},
             **common,
         },
         {
-            "match": {"prefix": "/", **({"headers": [*matches]} if matches else {})},
-            "route": {**action, "retry_policy": RETRY_POLICY},
+            "match": {**match, **({"headers": [*headers]} if headers else {})},
+            "route": {**action, "retry_policy": {**RETRY_POLICY, **limits}},
             **common,
         },
     ]
@@ -259,6 +282,7 @@ def _weighted(weight: Weight) -> dict[str, Any]:
     }
     if limit := weight.backend.limit:
         own[SLOT_HEADER] = f"{limit}/{weight.backend.bursts:d}/%UNIQUE_ID%"
+    own[START_HEADER] = "%START_TIME(%s.%3f)%"  # so that another try has no more time
     return {
         "request_headers_to_remove": [name for name in _OF_REVISIONS if name not in own],
         "name": weight.backend.cluster,

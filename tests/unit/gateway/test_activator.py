@@ -233,7 +233,7 @@ def test_nobody_waits_longer_than_the_revisions_timeout(run):
 
     (answer, held), took_s = run(act)
     assert answer[STATUS_HEADER] == "504"
-    said = "ActivationTimeout: revision default/hello-00001 had no instance within 300 s"
+    said = "request timeout: revision default/hello-00001 had no instance within 300 s"
     assert answer[MESSAGE_HEADER] == said
     assert (held, round(took_s)) == (0, TIMEOUT_S)
 

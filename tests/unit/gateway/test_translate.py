@@ -83,12 +83,14 @@ def test_a_route_is_a_virtual_host_a_name_with_its_weights_and_timeout():
         ["hello.default.localhost", "hello.default"],
         ["next-hello.default"],
     ]
-    action = found.virtual_hosts[0].routes[0].route
-    assert [(c.name, c.weight.value) for c in action.weighted_clusters.clusters] == [
-        ("acme/default/hello-00001", 80),
-        ("acme/default/hello-00002", 20),
-    ]
-    assert action.timeout.seconds == 600
+
+    def seen(route):
+        share = route.match.runtime_fraction.default_value.numerator
+        clusters = [c.name.rpartition("/")[2] for c in route.route.weighted_clusters.clusters]
+        return clusters, share, route.route.retry_policy.per_try_timeout.seconds
+
+    shares = [(["hello-00001"], 80, 300)] * 2 + [(["hello-00002"], 0, 600)] * 2
+    assert list(map(seen, found.virtual_hosts[0].routes)) == shares
 
 
 def test_a_tags_header_is_looked_at_first():
@@ -112,12 +114,13 @@ def test_a_tags_header_is_looked_at_first():
 
 def test_no_client_can_say_which_revision_it_wants_or_how_it_is_answered():
     host = make_route_configuration(routing()).virtual_hosts[0]
-    [first, _] = host.routes[0].route.weighted_clusters.clusters
+    [first] = host.routes[0].route.weighted_clusters.clusters
     overwritten = {h.header.key: h.header.value for h in first.request_headers_to_add}
     assert overwritten == {
         "knative-serving-namespace": "default",
         "knative-serving-revision": "hello-00001",
         "hearth-tenant": "acme",
+        "hearth-start": "%START_TIME(%s.%3f)%",
     }
     actions = {h.append_action for h in first.request_headers_to_add}
     assert actions == {first.request_headers_to_add[0].OVERWRITE_IF_EXISTS_OR_ADD}
@@ -126,7 +129,7 @@ def test_no_client_can_say_which_revision_it_wants_or_how_it_is_answered():
 
 
 def test_a_request_that_an_app_may_have_seen_is_repeated_only_if_its_method_is_safe():
-    safe, other = make_route_configuration(routing()).virtual_hosts[0].routes
+    safe, other = make_route_configuration(routing()).virtual_hosts[0].routes[:2]
     [method] = safe.match.headers
     safe_methods = set(method.string_match.safe_regex.regex.split("|"))
     assert (method.name, safe_methods) == (":method", {"GET", "HEAD", "OPTIONS", "TRACE"})

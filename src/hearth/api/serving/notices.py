@@ -14,17 +14,8 @@ def template_notices(wire: Wire) -> list[str]:
     template = spec_of(wire).get("template")
     if not isinstance(template, dict):
         return []
-    said = _spec_notices(spec_of(template))
-    said += [
+    said = [
         f"{name} is no annotation of the autoscaler's: it has no effect"
         for name in unknown_annotations(annotations_of(template))
     ]
-    return said
-
-
-def _spec_notices(spec: Wire) -> list[str]:
-    said = []
-    for name in ("responseStartTimeoutSeconds", "idleTimeoutSeconds"):
-        if spec.get(name):
-            said.append(f"{name} has no effect yet; timeoutSeconds has")
     return said

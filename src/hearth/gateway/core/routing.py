@@ -10,7 +10,7 @@ named is the controllers' matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -48,6 +48,17 @@ class Backend:
     port: int  #: that its app is told to listen on
     limit: int = 0  #: containerConcurrency: requests at once in an instance; 0 is any number
     bursts: bool = True  #: target-burst-capacity is not 0: see ``activator``
+    start_s: int = 0  #: responseStartTimeoutSeconds; 0 is none
+    idle_s: int = 0  #: idleTimeoutSeconds: between any two bytes of the response; 0 is none
+
+    @property
+    def answer_s(self) -> int:
+        """When a response must have begun, in seconds after the request.
+
+        Source: Knative's pkg/http/handler/timeout.go: timeoutSeconds, too, ends only what has not
+        begun to answer; what has may go on as long as it is not idle.
+        """
+        return min(limit for limit in (self.timeout_s, self.start_s, self.idle_s) if limit)
 
     @property
     def cluster(self) -> str:
@@ -81,11 +92,18 @@ class Host:
         """All its names."""
         return (self.public, *self.internal) if self.public else self.internal
 
-    @property
-    def timeout_s(self) -> int:
-        """The longest of its revisions' timeouts: a request may reach any of them."""
-        picked = [weight for _, weights in self.by_tag for weight in weights]
-        return max(weight.backend.timeout_s for weight in (*self.weights, *picked))
+
+def shares(weights: Sequence[Weight]) -> list[tuple[int, tuple[Weight, ...]]]:
+    """Revisions by their timeouts, each group with its percentage and those before it."""
+    groups: dict[tuple[int, int], list[Weight]] = {}
+    for weight in weights:
+        backend = weight.backend
+        groups.setdefault((backend.answer_s, backend.idle_s), []).append(weight)
+    found, upto = [], 0
+    for group in groups.values():
+        upto += sum(weight.percent for weight in group)
+        found.append((upto, tuple(group)))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +172,8 @@ def make_backend(key: ObjectKey, revision: Wire) -> Backend:
         timeout_s=int(spec.get("timeoutSeconds") or DEFAULT_TIMEOUT_S),
         port=container_port(spec),
         limit=int(spec.get("containerConcurrency") or 0),
+        start_s=int(spec.get("responseStartTimeoutSeconds") or 0),
+        idle_s=int(spec.get("idleTimeoutSeconds") or 0),
         bursts=_burst_capacity(revision) != 0,
     )
 

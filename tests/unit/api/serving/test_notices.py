@@ -9,7 +9,7 @@ def service(spec=None, annotations=None):
 
 
 def test_a_plain_service_is_told_nothing():
-    assert template_notices(service({"timeoutSeconds": 10, "containerConcurrency": 5})) == []
+    assert template_notices(service({"idleTimeoutSeconds": 10, "containerConcurrency": 5})) == []
     burst = {"autoscaling.knative.dev/target-burst-capacity": "0"}
     assert template_notices(service(annotations=burst)) == []
     assert template_notices({"spec": {}}) == []
@@ -18,7 +18,6 @@ def test_a_plain_service_is_told_nothing():
 @pytest.mark.parametrize(
     ("wire", "named"),
     [
-        pytest.param(service({"idleTimeoutSeconds": 5}), "idleTimeoutSeconds", id="idle"),
         pytest.param(service(annotations={"autoscaling.knative.dev/nope": "1"}),
                      "autoscaling.knative.dev/nope is no annotation", id="unknown-annotation"),
     ],
