@@ -28,6 +28,12 @@ DISABLE_TLS_ANNOTATIONS = (
     "networking.knative.dev/disable-auto-tls",
     "networking.knative.dev/disable-external-domain-tls",
 )
+CERTIFICATE_CLASS_ANNOTATIONS = (
+    "networking.knative.dev/certificate.class",
+    "networking.knative.dev/certificate-class",
+)
+#: Whether a Certificate is for hosts reached from outside or inside alone.
+CERTIFICATE_TYPE_LABEL = "networking.knative.dev/certificate-type"
 APP_LABEL = "app"
 
 #: Prefix of Knative's autoscaling annotations (min-scale, max-scale, initial-scale, target, …).
@@ -53,6 +59,9 @@ TAG_HOSTS_ANNOTATION = "hearth.dev/tag-hosts"
 TAG_HEADERS_ANNOTATION = "hearth.dev/tag-headers"
 #: On a PooledReplicaSet: why the autoscaler set its scale to what it is.
 SCALE_REASON_ANNOTATION = "hearth.dev/scale-reason"
+#: Classes of Certificates that we issue: from our own authority, and from an ACME server.
+OWN_CERTIFICATE_CLASS = "hearth.certificate.networking.knative.dev"
+ACME_CERTIFICATE_CLASS = "acme.certificate.networking.knative.dev"
 CODE_ANNOTATION = "hearth.dev/code"  #: URL of the package
 CODE_DIGEST_ANNOTATION = "hearth.dev/code-digest"  #: ``sha256:<hex>`` of the package
 LAYER_ANNOTATION = "hearth.dev/layer"  #: URL of the dependencies' layer

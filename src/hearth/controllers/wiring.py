@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hearth.api.kinds import (
+    CERTIFICATE,
     CLUSTER_DOMAIN_CLAIM,
     CONFIG_MAP,
     CONFIGURATION,
@@ -15,13 +16,16 @@ from hearth.api.kinds import (
     POOLED_REPLICA_SET,
     REVISION,
     ROUTE,
+    SECRET,
     SERVICE,
+    Kind,
 )
 from hearth.api.meta import (
     ObjectKey,
     Wire,
     annotations_of,
     condition_of,
+    controller_of,
     is_condition_true,
     key_of,
     labels_of,
@@ -33,15 +37,22 @@ from hearth.api.names import (
     CONFIGURATION_LABEL,
     GATEWAY_LABEL,
     KNATIVE_NAMESPACE,
+    OWN_CERTIFICATE_CLASS,
     REVISION_LABEL,
     ROUTES_ANNOTATION,
     SYSTEM_NAMESPACE,
+    TLS_SECRET,
 )
 from hearth.client import Client
+from hearth.controllers.certificate import CertificateReconciler
+from hearth.controllers.certificate.authority import Authority
+from hearth.controllers.certificate.core.state import waits as is_waiting
+from hearth.controllers.certificates import BY_OWNER, CertificateKeeper, owner_uids
 from hearth.controllers.configuration import ConfigurationReconciler
 from hearth.controllers.configuration.reconciler import BY_CONFIGURATION
 from hearth.controllers.core.metadata import listed
 from hearth.controllers.domainmapping import DomainMappingReconciler
+from hearth.controllers.domainmapping.core.certificates import given_secret
 from hearth.controllers.domainmapping.core.status import refers_to, waits
 from hearth.controllers.domainmapping.reconciler import BY_HOST, hosts_of
 from hearth.controllers.naming import Naming
@@ -62,6 +73,7 @@ _BY_TARGET = "target"
 _BY_WAITING = "waiting"
 _WAITING = "yes"
 _BY_NAME = "name"
+_BY_SECRET = "secret"
 
 _WORKERS = 4  #: objects of a kind that are reconciled at the same time
 
@@ -81,6 +93,8 @@ class _Caches:
     mappings: Informer
     claims: Informer
     config_maps: Informer
+    certificates: Informer
+    secrets: Informer  #: those with certificates
 
     @classmethod
     def of(cls, informers: Informers, tenant: str) -> _Caches:
@@ -97,7 +111,15 @@ class _Caches:
             mappings=informers.of(DOMAIN_MAPPING),
             claims=informers.of(CLUSTER_DOMAIN_CLAIM, label_selector=""),
             config_maps=informers.of(CONFIG_MAP, namespace=KNATIVE_NAMESPACE, label_selector=""),
+            certificates=informers.of(CERTIFICATE, label_selector=""),
+            secrets=informers.of(SECRET, label_selector="", field_selector=f"type={TLS_SECRET}"),
         )
+        caches.certificates.add_index(BY_OWNER, owner_uids)
+        caches.certificates.add_index(_BY_SECRET, lambda wire: [str(caches.kept_in(wire))])
+        caches.certificates.add_index(
+            _BY_WAITING, lambda wire: [_WAITING] if is_waiting(wire) else []
+        )
+        caches.mappings.add_index(_BY_SECRET, caches.given_to)
         caches.configurations.add_index(BY_ROUTE, caches.marked_routes)
         caches.revisions.add_index(BY_ROUTE, caches.marked_routes)
         caches.revisions.add_index(
@@ -117,6 +139,14 @@ class _Caches:
     def sibling(self, wire: Wire, name: str) -> ObjectKey:
         """The key of that name in the object's namespace."""
         return key_of(wire, self.tenant)._replace(name=name)
+
+    def kept_in(self, certificate: Wire) -> ObjectKey:
+        """The key of the Certificate's Secret."""
+        return self.sibling(certificate, str(spec_of(certificate).get("secretName")))
+
+    def given_to(self, mapping: Wire) -> list[str]:
+        """The key, as an index value, of the Secret that a DomainMapping gives."""
+        return [str(self.sibling(mapping, name)) for name in (given_secret(mapping),) if name]
 
     def labelled(self, wire: Wire, label: str) -> list[str]:
         """The key, as an index value, that a label names."""
@@ -162,27 +192,24 @@ def controllers(
     naming = Naming(Domain(domain, port, https_port), caches.config_maps)
     configurations, routes = Newest(client, caches.configurations), Newest(client, caches.routes)
     revisions, replica_sets = Newest(client, caches.revisions), Newest(client, caches.replica_sets)
+    certificates = Newest(client, caches.certificates)
+    keeper = CertificateKeeper(client, caches.certificates, certificates)
     service = ServiceReconciler(
         client, Newest(client, caches.services), configurations, routes, caches.revisions,
         clock, events,
     )  # fmt: skip
     configuration = ConfigurationReconciler(client, configurations, caches.revisions, clock, events)
     revision = RevisionReconciler(
-        client,
-        revisions,
-        replica_sets,
-        caches.pods,
-        ScalingConfig(caches.config_maps),
-        clock,
-        events,
-    )
+        client, revisions, replica_sets, caches.pods, ScalingConfig(caches.config_maps),
+        clock, events,
+    )  # fmt: skip
     route = RouteReconciler(
         client, caches.services, routes, caches.configurations, caches.revisions,
-        caches.gateways, naming, clock,
+        caches.gateways, keeper, naming, clock,
     )  # fmt: skip
     mapping = DomainMappingReconciler(
         client, Newest(client, caches.mappings), caches.claims, caches.services, caches.routes,
-        caches.gateways, naming, clock, events,
+        caches.gateways, caches.secrets, keeper, naming, clock, events,
     )  # fmt: skip
     return [
         _part("service", service, _service_queue(caches), caches),
@@ -190,7 +217,22 @@ def controllers(
         _part("revision", revision, _revision_queue(caches), caches),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
+        _part(
+            "certificate",
+            _issuing(client, caches, certificates, clock, events),
+            _certificate_queue(caches),
+            caches,
+        ),
     ]
+
+
+def _issuing(
+    client: Client, caches: _Caches, certificates: Newest, clock: Clock, events: Events
+) -> CertificateReconciler:
+    issuers = {OWN_CERTIFICATE_CLASS: Authority(client, clock)}
+    return CertificateReconciler(
+        client, certificates, caches.secrets, caches.gateways, issuers, clock, events
+    )
 
 
 def _part(name: str, reconciler: Reconciler, queue: WorkQueue, caches: _Caches) -> Part:
@@ -206,7 +248,7 @@ def _all(caches: _Caches) -> Iterable[Informer]:
     return (
         caches.services, caches.configurations, caches.routes, caches.revisions,
         caches.replica_sets, caches.pods, caches.gateways, caches.mappings, caches.claims,
-        caches.config_maps,
+        caches.config_maps, caches.certificates, caches.secrets,
     )  # fmt: skip
 
 
@@ -269,6 +311,7 @@ def _route_queue(caches: _Caches, naming: Naming) -> WorkQueue:
     caches.configurations.on_change(on_configuration)
     caches.revisions.on_change(on_revision)
     caches.gateways.on_change(lambda _: add_routes(_BY_WAITING, _WAITING))
+    caches.certificates.on_change(lambda change: _add_owner(queue, change, ROUTE))
     naming.on_change(all_routes)
     return queue
 
@@ -297,10 +340,34 @@ def _mapping_queue(caches: _Caches, naming: Naming) -> WorkQueue:
     caches.claims.on_change(on_claim)
     caches.routes.on_change(on_route)
     caches.services.on_change(on_service)
+    caches.certificates.on_change(lambda change: _add_owner(queue, change, DOMAIN_MAPPING))
+    caches.secrets.on_change(
+        lambda change: add(caches.mappings.by_index(_BY_SECRET, str(change.key)))
+    )
     waiting = caches.mappings.by_index
     caches.gateways.on_change(lambda _: add(waiting(_BY_WAITING, _WAITING)))
     naming.on_change(lambda: add(caches.mappings.list()))
     return queue
+
+
+def _certificate_queue(caches: _Caches) -> WorkQueue:
+    queue = WorkQueue()
+
+    def add(certificates: Iterable[Wire]) -> None:
+        for certificate in certificates:
+            queue.add(key_of(certificate, caches.tenant))
+
+    find = caches.certificates.by_index
+    caches.certificates.on_change(lambda change: queue.add(change.key))
+    caches.secrets.on_change(lambda change: add(find(_BY_SECRET, str(change.key))))
+    caches.gateways.on_change(lambda _: add(find(_BY_WAITING, _WAITING)))
+    return queue
+
+
+def _add_owner(queue: WorkQueue, change: Change, kind: Kind) -> None:
+    owner = controller_of(change.object) or {}
+    if owner.get("kind") == kind.kind:
+        queue.add(change.key._replace(name=str(owner.get("name"))))
 
 
 def _matters_to_routes(change: Change) -> bool:

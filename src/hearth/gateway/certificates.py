@@ -15,10 +15,10 @@ from hearth.api.names import (
     PROGRAMMED_SECRETS_ANNOTATION,
     TLS_SECRET,
 )
+from hearth.api.tls import pair_of
 from hearth.gateway.core.certificates import (
     challenges_of,
     may_serve,
-    pair_of,
     secrets_of_certificate,
     secrets_of_mapping,
 )

@@ -7,7 +7,16 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hearth.api.kinds import DOMAIN_MAPPING, LEASE, POOLED_REPLICA_SET, REVISION, ROUTE, SERVICE
+from hearth.api.kinds import (
+    CERTIFICATE,
+    DOMAIN_MAPPING,
+    LEASE,
+    POOLED_REPLICA_SET,
+    REVISION,
+    ROUTE,
+    SECRET,
+    SERVICE,
+)
 from hearth.api.meta import Wire, condition_of
 from hearth.client import Client
 from hearth.controllers import controllers
@@ -73,6 +82,8 @@ class World:
             "annotations": {
                 "hearth.dev/programmed": str(programmed),
                 "hearth.dev/programmed-domains": str(programmed),
+                "hearth.dev/programmed-certificates": str(programmed),
+                "hearth.dev/programmed-secrets": str(programmed),
             },
         }
         spec = {"renewTime": renewed, "leaseDurationSeconds": 30}
@@ -98,7 +109,7 @@ class World:
         """The gateway has everything that is there now."""
         versions = [
             int(wire["metadata"]["resourceVersion"])
-            for kind in (ROUTE, REVISION, DOMAIN_MAPPING)
+            for kind in (ROUTE, REVISION, DOMAIN_MAPPING, CERTIFICATE, SECRET)
             for wire in self.api.all(kind)
         ]
         now_s = asyncio.get_running_loop().time()

@@ -10,6 +10,13 @@ from hearth.api.errors import NotFound
 from hearth.api.kinds import CLUSTER_DOMAIN_CLAIM
 from hearth.api.meta import ObjectKey, Wire, is_deleting, spec_of, status_of
 from hearth.client import Client
+from hearth.controllers.certificates import CertificateKeeper
+from hearth.controllers.core.tls import Provisioned, provisioned
+from hearth.controllers.domainmapping.core.certificates import (
+    given,
+    given_secret,
+    mapping_certificates,
+)
 from hearth.controllers.domainmapping.core.reference import UnresolvedError, resolve
 from hearth.controllers.domainmapping.core.status import Seen, mapping_status
 from hearth.controllers.domainmapping.resources import is_autocreated, make_claim
@@ -40,6 +47,8 @@ class DomainMappingReconciler:
     services: Informer
     routes: Informer  #: indexed :data:`BY_HOST`
     gateways: Informer  #: the gateways' Leases
+    secrets: Informer  #: those with certificates
+    certificates: CertificateKeeper
     domain: Callable[[], Domain]  #: how hosts are named now
     clock: Clock
     events: Events
@@ -59,12 +68,22 @@ class DomainMappingReconciler:
         except UnresolvedError as error:
             unresolved = str(error)
         now = self.clock.now()
+        tls = await self._secure(key, mapping, claimed=claimed)
         seen = Seen(
-            claimed, target, unresolved, self.domain(), self.gateways.list(), now, rfc3339(now)
+            claimed, tls, target, unresolved, self.domain(), self.gateways.list(), now, rfc3339(now)
         )
         outcome = mapping_status(mapping, seen)
         await self.mappings.write_status(key, mapping, outcome.status)
         return Result(again_after_s=outcome.again_after_s)
+
+    async def _secure(self, key: ObjectKey, mapping: Wire, *, claimed: bool) -> Provisioned:
+        network = self.domain().network
+        wanted = mapping_certificates(mapping, network) if claimed else []
+        found = await self.certificates.keep(mapping, wanted)
+        if name := given_secret(mapping):
+            secret = self.secrets.get(key._replace(name=name))
+            return given(mapping, name, secret, self.clock.now())
+        return provisioned(mapping, found, network) if found else Provisioned()
 
     def _find(self, key: ObjectKey, kind: str, name: str) -> Wire | None:
         found = self.services if kind == "Service" else self.routes

@@ -18,6 +18,9 @@ from hearth.api.meta import (
 )
 from hearth.api.names import CONFIGURATION_LABEL
 from hearth.client import Client
+from hearth.controllers.certificates import CertificateKeeper
+from hearth.controllers.core.tls import Provisioned, provisioned
+from hearth.controllers.route.core.certificates import route_certificates
 from hearth.controllers.route.core.domains import Domain
 from hearth.controllers.route.core.routing_state import (
     Marked,
@@ -27,7 +30,7 @@ from hearth.controllers.route.core.routing_state import (
     referenced,
 )
 from hearth.controllers.route.core.status import Seen, route_status
-from hearth.controllers.route.core.traffic import Targets, resolve_traffic
+from hearth.controllers.route.core.traffic import BadTarget, Target, Targets, resolve_traffic
 from hearth.controllers.writing import Newest
 from hearth.kit.clock import Clock
 from hearth.kit.times import rfc3339
@@ -47,6 +50,7 @@ class RouteReconciler:
     configurations: Informer  #: indexed :data:`BY_ROUTE`
     revisions: Informer  #: indexed :data:`BY_ROUTE`
     gateways: Informer  #: the gateways' Leases
+    certificates: CertificateKeeper
     domain: Callable[[], Domain]  #: how hosts are named now
     clock: Clock
 
@@ -60,15 +64,26 @@ class RouteReconciler:
             return Result()
         known = self._targets(key)
         now = self.clock.now()
-        traffic = resolve_traffic(route, known)
+        traffic, domain = resolve_traffic(route, known), self.domain()
         seen = Seen(
-            traffic, self.gateways.list(), self.domain(), now, rfc3339(now),
+            traffic, self.gateways.list(), domain, now, rfc3339(now),
             lambda name: labels_of(known.revision(name) or {}).get(CONFIGURATION_LABEL, ""),
+            await self._secure(route, traffic, domain),
         )  # fmt: skip
         outcome = route_status(route, seen)
         written = await self.routes.write_status(key, route, outcome.status)
         await self._mark(key, referenced(written, known), clear=may_clear(written))
         return Result(again_after_s=outcome.again_after_s)
+
+    async def _secure(
+        self, route: Wire, traffic: list[Target] | BadTarget, domain: Domain
+    ) -> Provisioned:
+        if isinstance(traffic, BadTarget):
+            found = self.certificates.of(route)
+        else:
+            wanted = route_certificates(route, {one.tag for one in traffic}, domain)
+            found = await self.certificates.keep(route, wanted)
+        return provisioned(route, found, domain.network) if found else Provisioned()
 
     def _targets(self, key: ObjectKey) -> Targets:
         return Targets(

@@ -6,8 +6,6 @@ used never replaces what is served: the controllers say in a condition what is w
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 
 from hearth.api.meta import (
@@ -20,7 +18,7 @@ from hearth.api.meta import (
     spec_of,
     status_of,
 )
-from hearth.kit.x509 import Facts, Pair
+from hearth.kit.x509 import Facts
 
 CHALLENGE_PATH = "/.well-known/acme-challenge/"
 
@@ -51,22 +49,6 @@ def challenges_of(certificate: Wire, host: str) -> tuple[tuple[str, str], ...]:
         if body and url.startswith(prefix):
             found.append((f"/{url.removeprefix(prefix)}", str(body)))
     return tuple(sorted(found))
-
-
-def pair_of(secret: Wire) -> Pair:
-    """The certificate and its key.
-
-    Raises:
-        ValueError: one is absent or no base64.
-    """
-    data = secret.get("data") or {}
-    try:
-        certificate, key = (
-            base64.b64decode(data[name], validate=True) for name in ("tls.crt", "tls.key")
-        )
-    except (KeyError, binascii.Error) as error:
-        raise ValueError("found no tls.crt and tls.key in base64") from error
-    return Pair(certificate, key)
 
 
 def may_serve(facts: Facts, host: str, now: datetime, *, has_other: bool) -> bool:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hearth.api.meta import ObjectKey
+from hearth.api.tls import pair_of
 from hearth.gateway.core.certificates import (
     challenges_of,
     may_serve,
-    pair_of,
     secrets_of_certificate,
     secrets_of_mapping,
 )

@@ -21,8 +21,18 @@ from hearth.api.meta import (
     spec_of,
     status_of,
 )
-from hearth.api.names import PROGRAMMED_DOMAINS_ANNOTATION, TARGET_ANNOTATION
+from hearth.api.names import (
+    HTTP_PROTOCOL_ANNOTATION,
+    PROGRAMMED_DOMAINS_ANNOTATION,
+    TARGET_ANNOTATION,
+)
 from hearth.controllers.core.conditions import Conditions, living
+from hearth.controllers.core.tls import (
+    CERTIFICATE_PROVISIONED,
+    Provisioned,
+    is_plain_redirected,
+    mark_certificates,
+)
 from hearth.controllers.route.core.domains import Domain
 from hearth.controllers.route.core.gateways import ingress_of
 from hearth.controllers.route.core.status import Outcome, with_annotations
@@ -30,7 +40,6 @@ from hearth.controllers.route.core.status import Outcome, with_annotations
 DOMAIN_CLAIMED = "DomainClaimed"
 REFERENCE_RESOLVED = "ReferenceResolved"
 INGRESS_READY = "IngressReady"
-CERTIFICATE_PROVISIONED = "CertificateProvisioned"
 MAPPING_CONDITIONS = living(
     DOMAIN_CLAIMED, REFERENCE_RESOLVED, INGRESS_READY, CERTIFICATE_PROVISIONED
 )
@@ -43,6 +52,7 @@ class Seen:
     """What a DomainMapping's status depends on."""
 
     claimed: bool  #: its namespace has the ClusterDomainClaim
+    tls: Provisioned
     target: str  #: the Route that the reference leads to, empty if there is none
     unresolved: str  #: why there is none
     domain: Domain
@@ -56,7 +66,7 @@ def mapping_status(mapping: Wire, seen: Seen) -> Outcome:
     conditions = Conditions(MAPPING_CONDITIONS, mapping, seen.at)
     if status_of(mapping).get("observedGeneration") != generation_of(mapping):
         _mark_not_configured(conditions)
-    url = seen.domain.external_url(name_of(mapping))
+    url = seen.domain.external_url(name_of(mapping), https=bool(seen.tls.https))
     status = {
         **status_of(mapping),
         "observedGeneration": generation_of(mapping),
@@ -69,8 +79,10 @@ def mapping_status(mapping: Wire, seen: Seen) -> Outcome:
         status = with_annotations(status, {TARGET_ANNOTATION: ""})
         return Outcome({**status, "conditions": conditions.to_wire()})
     conditions.mark_true(DOMAIN_CLAIMED)
-    said = "external-domain-tls is not enabled"
-    conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", said)
+    mark_certificates(conditions, seen.tls)
+    redirected = is_plain_redirected(mapping, seen.domain.network) and bool(seen.tls.served)
+    notes = {HTTP_PROTOCOL_ANNOTATION: "redirected" if redirected else ""}
+    status = with_annotations(status, notes)
     if not seen.target:
         conditions.mark_false(REFERENCE_RESOLVED, "ResolveFailed", seen.unresolved)
         return Outcome({**status, "conditions": conditions.to_wire()})

@@ -96,6 +96,10 @@ class Domain:
             return f"https://{host}"
         return f"http://{host}" + ("" if self.port == _HTTP_PORT else f":{self.port}")
 
+    def base(self, route: Wire) -> str:
+        """The domain that the Route's hosts are under."""
+        return self._domain_of(route)
+
     def _domain_of(self, route: Wire) -> str:
         return self.domains.domain_of(labels_of(route), self.suffix)
 

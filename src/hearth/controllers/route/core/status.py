@@ -9,7 +9,7 @@ pkg/apis/serving/v1/route_lifecycle.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hearth.api.meta import (
@@ -19,8 +19,17 @@ from hearth.api.meta import (
     resource_version_of,
     status_of,
 )
-from hearth.api.names import TAG_HEADERS_ANNOTATION, TAG_HOSTS_ANNOTATION
+from hearth.api.names import HTTP_PROTOCOL_ANNOTATION, TAG_HEADERS_ANNOTATION, TAG_HOSTS_ANNOTATION
 from hearth.controllers.core.conditions import Conditions, living
+from hearth.controllers.core.tls import (
+    CERTIFICATE_PROVISIONED,
+    NOT_FOR_LOCAL,
+    PLAIN,
+    Provisioned,
+    is_plain_redirected,
+    mark_certificates,
+    wants_certificates,
+)
 from hearth.controllers.route.core.domains import BadHostError, Domain, address
 from hearth.controllers.route.core.gateways import ingress_of
 from hearth.controllers.route.core.gradual import (
@@ -35,7 +44,6 @@ from hearth.kit.times import unix_ns
 
 TRAFFIC_ASSIGNED = "AllTrafficAssigned"
 INGRESS_READY = "IngressReady"
-CERTIFICATE_PROVISIONED = "CertificateProvisioned"
 #: The fields of the status that the gateways go by.
 _ROUTED = ("traffic", "url", "annotations")
 ROUTE_CONDITIONS = living(TRAFFIC_ASSIGNED, INGRESS_READY, CERTIFICATE_PROVISIONED)
@@ -51,6 +59,7 @@ class Seen:
     now: datetime  #: UTC
     at: str  #: ``now`` as RFC 3339
     configuration_of: Callable[[str], str] = lambda _: ""  #: of a revision; empty if unknown
+    tls: Provisioned = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +78,10 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
     traffic = seen.traffic
     now = Gradual([])
     try:
-        status["url"] = seen.domain.url(route)
+        status["url"] = _url(route, "", seen)
         if not isinstance(traffic, BadTarget):
             now = _gradual(route, traffic, seen)
-            status["traffic"] = [_target(route, target, seen.domain) for target in now.targets]
+            status["traffic"] = [_target(route, target, seen) for target in now.targets]
     except BadHostError as error:
         traffic = BadTarget("False", "ErrorConfig", str(error))
     if isinstance(traffic, BadTarget):
@@ -82,7 +91,10 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
         _mark_bad(conditions, traffic)
         return Outcome({**status, "conditions": conditions.to_wire()})
     by_header = seen.domain.features.tag_header_based_routing and any(t.tag for t in traffic)
+    network = seen.domain.network
+    redirected = is_plain_redirected(route, network) and seen.domain.host(route) in seen.tls.served
     notes = {
+        HTTP_PROTOCOL_ANNOTATION: "redirected" if redirected else "",
         TAG_HOSTS_ANNOTATION: _tag_hosts(route, traffic, seen),
         TAG_HEADERS_ANNOTATION: "enabled" if by_header else "",
         ROLLOUT_ANNOTATION: now.note,
@@ -90,8 +102,9 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
     status = with_annotations(status, notes)
     status["address"] = {"url": address(route)}
     conditions.mark_true(TRAFFIC_ASSIGNED)
-    said = "external-domain-tls is not enabled"
-    conditions.mark_true(CERTIFICATE_PROVISIONED, "TLSNotEnabled", said)
+    local = seen.domain.is_local(route) and wants_certificates(route, network)
+    tls = replace(seen.tls, message=NOT_FOR_LOCAL) if local else seen.tls
+    mark_certificates(conditions, tls)
     if now.note:
         said = "A gradual rollout of the latest revision(s) is in progress."
         conditions.mark_unknown(INGRESS_READY, "RolloutInProgress", said)
@@ -102,6 +115,10 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
     else:
         again_after_s = _mark_ingress(conditions, route, status, seen)
     return Outcome({**status, "conditions": conditions.to_wire()}, again_after_s)
+
+
+def _url(route: Wire, tag: str, seen: Seen) -> str:
+    return seen.domain.url(route, tag, https=seen.domain.host(route, tag) in seen.tls.https)
 
 
 def _gradual(route: Wire, traffic: Sequence[Target], seen: Seen) -> Gradual:
@@ -155,12 +172,12 @@ def _tag_hosts(route: Wire, traffic: Sequence[Target], seen: Seen) -> str:
     return seen.domain.tag_hosts(route, sorted({target.tag for target in traffic if target.tag}))
 
 
-def _target(route: Wire, target: Target, domain: Domain) -> Wire:
+def _target(route: Wire, target: Target, seen: Seen) -> Wire:
     wire: Wire = {
         "revisionName": target.revision,
         "percent": target.percent,
         "latestRevision": target.latest,
     }
     if target.tag:
-        wire |= {"tag": target.tag, "url": domain.url(route, target.tag)}
+        wire |= {"tag": target.tag, "url": _url(route, target.tag, seen)}
     return wire

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 
+from hearth.controllers.core.tls import Provisioned
 from hearth.controllers.domainmapping.core.status import Seen, mapping_status, waits
 from hearth.controllers.route.core.domains import Domain
 
@@ -21,7 +22,9 @@ class Life:
 
     def sees(self, *gateways, target="hello", claimed=True, why=""):
         domain = Domain("localhost", 8080)
-        seen = Seen(claimed, target, why, domain, gateways, NOW, "2026-01-01T00:00:00Z")
+        seen = Seen(
+            claimed, Provisioned(), target, why, domain, gateways, NOW, "2026-01-01T00:00:00Z"
+        )
         status = mapping_status(self.wire, seen).status
         if status != self.wire["status"]:
             version = str(int(self.wire["metadata"]["resourceVersion"]) + 10)

@@ -1,0 +1,1 @@
+"""When a certificate is to be had anew, and its status."""

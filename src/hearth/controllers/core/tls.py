@@ -1,0 +1,155 @@
+"""Which Certificates a Route or DomainMapping wants, and what its status says of them.
+
+Source: knative.dev/serving pkg/reconciler/route/route.go (externalDomainTLS),
+pkg/reconciler/route/resources/certificate.go and pkg/reconciler/domainmapping/reconciler.go (tls).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hearth.api.config import NetworkConfig
+from hearth.api.kinds import CERTIFICATE
+from hearth.api.meta import (
+    Wire,
+    annotations_of,
+    condition_of,
+    controller_of,
+    name_of,
+    namespace_of,
+    owner_reference,
+    spec_of,
+    uid_of,
+)
+from hearth.api.names import (
+    CERTIFICATE_CLASS_ANNOTATIONS,
+    CERTIFICATE_TYPE_LABEL,
+    DISABLE_TLS_ANNOTATIONS,
+    HTTP_PROTOCOL_ANNOTATIONS,
+)
+from hearth.controllers.core.conditions import Conditions
+from hearth.controllers.core.metadata import LAST_APPLIED_ANNOTATION, without
+
+CERTIFICATE_PROVISIONED = "CertificateProvisioned"
+NOT_ENABLED = "external-domain-tls is not enabled"
+NOT_FOR_LOCAL = "TLS is not enabled for cluster-local"
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """The condition about certificates, and which hosts have theirs."""
+
+    status: str = "True"
+    reason: str = "TLSNotEnabled"
+    message: str = NOT_ENABLED
+    served: frozenset[str] = frozenset()  #: hosts with a certificate that is ready
+    https: frozenset[str] = frozenset()  #: hosts whose URL says so
+
+
+PLAIN = Provisioned()  #: no certificate is wanted
+
+
+def wants_certificates(wire: Wire, network: NetworkConfig) -> bool:
+    """Whether external-domain-tls is enabled, and not disabled for this object."""
+    said = _first(wire, DISABLE_TLS_ANNOTATIONS)
+    return network.external_domain_tls and said not in _TRUE
+
+
+def is_plain_redirected(wire: Wire, network: NetworkConfig) -> bool:
+    """Whether plain HTTP is to be redirected: by the object's annotation, else by the cluster."""
+    said = _first(wire, HTTP_PROTOCOL_ANNOTATIONS).lower()
+    return said == "redirected" if said else network.http_redirected
+
+
+def _first(wire: Wire, names: Sequence[str]) -> str:
+    found = annotations_of(wire)
+    return next((found[name] for name in names if name in found), "")
+
+
+def make_certificate(
+    owner: Wire, label: tuple[str, str], name: str, host: str, domain: str, network: NetworkConfig
+) -> Wire:
+    """The Certificate for one host, kept in a Secret of its own name.
+
+    Args:
+        owner: the Route or DomainMapping.
+        label: name and value of the label that says whose it is.
+        name: its name.
+        host: what it is for.
+        domain: the host, or the domain that it is under.
+        network: gives the class, unless the owner does.
+    """
+    own = without(annotations_of(owner), (LAST_APPLIED_ANNOTATION,))
+    annotations = {CERTIFICATE_CLASS_ANNOTATIONS[0]: network.certificate_class, **own}
+    return {
+        "apiVersion": CERTIFICATE.api_version,
+        "kind": CERTIFICATE.kind,
+        "metadata": {
+            "name": name,
+            "namespace": namespace_of(owner),
+            "ownerReferences": [owner_reference(owner)],
+            "annotations": annotations,
+            "labels": {label[0]: label[1], CERTIFICATE_TYPE_LABEL: "external-domain"},
+        },
+        "spec": {"dnsNames": [host], "domain": domain, "secretName": name},
+    }
+
+
+def class_of(certificate: Wire) -> str:
+    """Who is to issue it."""
+    return _first(certificate, CERTIFICATE_CLASS_ANNOTATIONS)
+
+
+def is_owned(wire: Wire, owner: Wire) -> bool:
+    """Whether the one is the other's."""
+    return (controller_of(wire) or {}).get("uid") == uid_of(owner)
+
+
+def provisioned(owner: Wire, found: Sequence[Wire], network: NetworkConfig) -> Provisioned:
+    """What the owner's status says.
+
+    A certificate that is not there yet does not keep an app from being served: where plain HTTP is
+    not redirected its URL is ``http`` until then.
+
+    Args:
+        owner: the Route or DomainMapping.
+        found: for each host the Certificate that there is; may be another owner's.
+        network: what ``config-network`` says.
+    """
+    foreign = [name_of(one) for one in found if not is_owned(one, owner)]
+    if foreign:
+        said = f"There is an existing certificate {foreign[0]} that we don't own."
+        return Provisioned("False", "CertificateNotOwned", said)
+    every = frozenset(host for one in found for host in spec_of(one).get("dnsNames") or ())
+    waited = [one for one in found if _ready(one).get("status") != "True"]
+    missing = {host for one in waited for host in spec_of(one).get("dnsNames") or ()}
+    served = every - missing
+    if not waited:
+        return Provisioned("True", "", "", served, every)
+    first, name = _ready(waited[0]), name_of(waited[0])
+    if not network.http_redirected:
+        said = f"Certificate {name} is not ready downgrade HTTP."
+        return Provisioned("True", "HTTPDowngrade", said, served, served)
+    why = first.get("reason") or "no issuer has taken it up"
+    if first.get("status") == "False":
+        said = f"Certificate {name} fails to be provisioned: {why}"
+        return Provisioned("False", "CertificateProvisionFailed", said, served, every)
+    said = f"Certificate {name} is not ready: {why}"
+    return Provisioned("Unknown", "CertificateNotReady", said, served, every)
+
+
+def mark_certificates(conditions: Conditions, tls: Provisioned) -> None:
+    """Mark the condition as it is."""
+    match tls.status:
+        case "True":
+            conditions.mark_true(CERTIFICATE_PROVISIONED, tls.reason, tls.message)
+        case "False":
+            conditions.mark_false(CERTIFICATE_PROVISIONED, tls.reason, tls.message)
+        case _:
+            conditions.mark_unknown(CERTIFICATE_PROVISIONED, tls.reason, tls.message)
+
+
+def _ready(certificate: Wire) -> Mapping[str, str]:
+    return condition_of(certificate, "Ready") or {}
