@@ -10,6 +10,7 @@ from hearth.api.kinds import (
     CLUSTER_DOMAIN_CLAIM,
     CONFIG_MAP,
     CONFIGURATION,
+    CORE_SERVICE,
     DOMAIN_MAPPING,
     LEASE,
     POD,
@@ -39,6 +40,7 @@ from hearth.api.names import (
     KNATIVE_NAMESPACE,
     OWN_CERTIFICATE_CLASS,
     REVISION_LABEL,
+    ROUTE_LABEL,
     ROUTES_ANNOTATION,
     SYSTEM_NAMESPACE,
     TLS_SECRET,
@@ -60,6 +62,7 @@ from hearth.controllers.revision import RevisionReconciler
 from hearth.controllers.revision.reconciler import BY_REVISION
 from hearth.controllers.route import RouteReconciler
 from hearth.controllers.route.core.domains import Domain
+from hearth.controllers.route.placeholders import BY_ROUTE_LABEL, Placeholders
 from hearth.controllers.route.reconciler import BY_ROUTE
 from hearth.controllers.service import ServiceReconciler
 from hearth.controllers.writing import Events, Newest
@@ -95,6 +98,7 @@ class _Caches:
     config_maps: Informer
     certificates: Informer
     secrets: Informer  #: those with certificates
+    placeholders: Informer
 
     @classmethod
     def of(cls, informers: Informers, tenant: str) -> _Caches:
@@ -113,7 +117,9 @@ class _Caches:
             config_maps=informers.of(CONFIG_MAP, namespace=KNATIVE_NAMESPACE, label_selector=""),
             certificates=informers.of(CERTIFICATE, label_selector=""),
             secrets=informers.of(SECRET, label_selector="", field_selector=f"type={TLS_SECRET}"),
+            placeholders=informers.of(CORE_SERVICE, label_selector=ROUTE_LABEL),
         )
+        caches.placeholders.add_index(BY_ROUTE_LABEL, lambda w: caches.labelled(w, ROUTE_LABEL))
         caches.certificates.add_index(BY_OWNER, owner_uids)
         caches.certificates.add_index(_BY_SECRET, lambda wire: [str(caches.kept_in(wire))])
         caches.certificates.add_index(
@@ -203,9 +209,12 @@ def controllers(
         client, revisions, replica_sets, caches.pods, ScalingConfig(caches.config_maps),
         clock, events,
     )  # fmt: skip
+    placeholders = Placeholders(
+        client, caches.placeholders, Newest(client, caches.placeholders), events
+    )
     route = RouteReconciler(
         client, caches.services, routes, caches.configurations, caches.revisions,
-        caches.gateways, keeper, naming, clock,
+        caches.gateways, keeper, placeholders, naming, clock,
     )  # fmt: skip
     mapping = DomainMappingReconciler(
         client, Newest(client, caches.mappings), caches.claims, caches.services, caches.routes,
@@ -248,7 +257,7 @@ def _all(caches: _Caches) -> Iterable[Informer]:
     return (
         caches.services, caches.configurations, caches.routes, caches.revisions,
         caches.replica_sets, caches.pods, caches.gateways, caches.mappings, caches.claims,
-        caches.config_maps, caches.certificates, caches.secrets,
+        caches.config_maps, caches.certificates, caches.secrets, caches.placeholders,
     )  # fmt: skip
 
 
@@ -308,7 +317,13 @@ def _route_queue(caches: _Caches, naming: Naming) -> WorkQueue:
             queue.add(change.key._replace(name=name))  # it may be gone: then its mark goes too
 
     caches.routes.on_change(lambda change: queue.add(change.key))
+
+    def on_placeholder(change: Change) -> None:
+        if name := labels_of(change.object).get(ROUTE_LABEL):
+            queue.add(change.key._replace(name=name))
+
     caches.configurations.on_change(on_configuration)
+    caches.placeholders.on_change(on_placeholder)
     caches.revisions.on_change(on_revision)
     caches.gateways.on_change(lambda _: add_routes(_BY_WAITING, _WAITING))
     caches.certificates.on_change(lambda change: _add_owner(queue, change, ROUTE))

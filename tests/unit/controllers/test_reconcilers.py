@@ -46,7 +46,7 @@ def test_a_label_on_the_service_goes_to_its_children_and_makes_no_revision():
         for kind in (CONFIGURATION, ROUTE):
             assert world.api.get(kind, "hello")["metadata"]["labels"]["team"] == "blue"
 
-    assert sorted(writes_of(story)) == ["PUT configurations", "PUT routes"]
+    assert sorted(writes_of(story)) == ["PUT configurations", "PUT routes", "PUT services"]
 
 
 def test_what_a_user_changes_in_a_child_is_put_back():

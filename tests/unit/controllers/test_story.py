@@ -49,7 +49,7 @@ def test_with_initial_scale_zero_a_service_is_ready_without_pods_and_with_few_wr
         assert world.api.get(POOLED_REPLICA_SET, "hello-00001")["spec"]["replicas"] == 0
 
     world = tell(story)
-    assert len(world.api.writes) <= 15, world.api.writes
+    assert len(world.api.writes) <= 16, world.api.writes
 
 
 def test_a_new_template_makes_a_revision_and_traffic_moves_only_when_it_is_ready():

@@ -22,6 +22,7 @@ from hearth.controllers.certificates import CertificateKeeper
 from hearth.controllers.core.tls import Provisioned, provisioned
 from hearth.controllers.route.core.certificates import route_certificates
 from hearth.controllers.route.core.domains import Domain
+from hearth.controllers.route.core.placeholders import as_local
 from hearth.controllers.route.core.routing_state import (
     Marked,
     mark_configuration,
@@ -31,6 +32,7 @@ from hearth.controllers.route.core.routing_state import (
 )
 from hearth.controllers.route.core.status import Seen, route_status
 from hearth.controllers.route.core.traffic import BadTarget, Target, Targets, resolve_traffic
+from hearth.controllers.route.placeholders import Placeholders
 from hearth.controllers.writing import Newest
 from hearth.kit.clock import Clock
 from hearth.kit.times import rfc3339
@@ -51,6 +53,7 @@ class RouteReconciler:
     revisions: Informer  #: indexed :data:`BY_ROUTE`
     gateways: Informer  #: the gateways' Leases
     certificates: CertificateKeeper
+    placeholders: Placeholders
     domain: Callable[[], Domain]  #: how hosts are named now
     clock: Clock
 
@@ -65,10 +68,16 @@ class RouteReconciler:
         known = self._targets(key)
         now = self.clock.now()
         traffic, domain = resolve_traffic(route, known), self.domain()
+        targets = [] if isinstance(traffic, BadTarget) else traffic
+        local = self.placeholders.local_tags(key, route, targets, domain)
         seen = Seen(
             traffic, self.gateways.list(), domain, now, rfc3339(now),
-            lambda name: labels_of(known.revision(name) or {}).get(CONFIGURATION_LABEL, ""),
-            await self._secure(route, traffic, domain),
+            configuration_of=lambda name: labels_of(known.revision(name) or {}).get(
+                CONFIGURATION_LABEL, ""
+            ),
+            tls=await self._secure(route, traffic, domain, local),
+            local=local,
+            taken=await self.placeholders.reconcile(key, route, targets, domain) if targets else "",
         )  # fmt: skip
         outcome = route_status(route, seen)
         written = await self.routes.write_status(key, route, outcome.status)
@@ -76,12 +85,13 @@ class RouteReconciler:
         return Result(again_after_s=outcome.again_after_s)
 
     async def _secure(
-        self, route: Wire, traffic: list[Target] | BadTarget, domain: Domain
+        self, route: Wire, traffic: list[Target] | BadTarget, domain: Domain, local: frozenset[str]
     ) -> Provisioned:
         if isinstance(traffic, BadTarget):
             found = self.certificates.of(route)
         else:
-            wanted = route_certificates(route, {one.tag for one in traffic}, domain)
+            shown = as_local(route) if "" in local else route
+            wanted = route_certificates(shown, {one.tag for one in traffic} - local, domain)
             found = await self.certificates.keep(route, wanted)
         return provisioned(route, found, domain.network) if found else Provisioned()
 

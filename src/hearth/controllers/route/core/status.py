@@ -39,6 +39,7 @@ from hearth.controllers.route.core.gradual import (
     gradual,
     rollout_duration_s,
 )
+from hearth.controllers.route.core.placeholders import as_local
 from hearth.controllers.route.core.traffic import BadTarget, Target
 from hearth.kit.times import unix_ns
 
@@ -46,6 +47,7 @@ TRAFFIC_ASSIGNED = "AllTrafficAssigned"
 INGRESS_READY = "IngressReady"
 #: The fields of the status that the gateways go by.
 _ROUTED = ("traffic", "url", "annotations")
+_LOOK_AGAIN_S = 10.0  #: for a Service of another's to be gone: it is not watched
 ROUTE_CONDITIONS = living(TRAFFIC_ASSIGNED, INGRESS_READY, CERTIFICATE_PROVISIONED)
 
 
@@ -60,6 +62,8 @@ class Seen:
     at: str  #: ``now`` as RFC 3339
     configuration_of: Callable[[str], str] = lambda _: ""  #: of a revision; empty if unknown
     tls: Provisioned = PLAIN
+    local: frozenset[str] = frozenset()  #: tags, or "", that are reached from inside alone
+    taken: str = ""  #: the name of a placeholder Service that is another's
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,12 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
     local = seen.domain.is_local(route) and wants_certificates(route, network)
     tls = replace(seen.tls, message=NOT_FOR_LOCAL) if local else seen.tls
     mark_certificates(conditions, tls)
-    if now.note:
+    again_after_s: float | None
+    if seen.taken:
+        said = f'There is an existing placeholder Service "{seen.taken}" that we do not own.'
+        conditions.mark_false(INGRESS_READY, "NotOwned", said)
+        again_after_s = _LOOK_AGAIN_S
+    elif now.note:
         said = "A gradual rollout of the latest revision(s) is in progress."
         conditions.mark_unknown(INGRESS_READY, "RolloutInProgress", said)
         again_after_s = now.again_after_s
@@ -118,6 +127,7 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
 
 
 def _url(route: Wire, tag: str, seen: Seen) -> str:
+    route = as_local(route) if tag in seen.local else route
     return seen.domain.url(route, tag, https=seen.domain.host(route, tag) in seen.tls.https)
 
 
