@@ -16,6 +16,7 @@ from hearth.api.podspec import FreeForm
 from hearth.api.registry import Column, Resource, at, plain_fields
 
 PROVISIONER = "hearth.dev/local"  #: makes a directory of the node where the first pod runs
+LOCAL_CLASS = "local"  #: the class that is there from the start
 PROVISIONED_BY_ANNOTATION = "pv.kubernetes.io/provisioned-by"
 DEFAULT_CLASS_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 _MODES = {
@@ -53,7 +54,7 @@ class StorageClass(Object, frozen=True):
 def local_class() -> Wire:
     """The class that is there from the start, and the default."""
     return {
-        "metadata": {"name": "local", "annotations": {DEFAULT_CLASS_ANNOTATION: "true"}},
+        "metadata": {"name": LOCAL_CLASS, "annotations": {DEFAULT_CLASS_ANNOTATION: "true"}},
         "provisioner": PROVISIONER,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": "WaitForFirstConsumer",

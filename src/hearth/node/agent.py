@@ -32,6 +32,7 @@ from hearth.kit.tasks import Part, TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.node.cache import PackageCache
 from hearth.node.cgroups import Cgroups, open_cgroups
+from hearth.node.claims import ClaimKeeper
 from hearth.node.core.acceptance import needs_containers
 from hearth.node.imageserver import ImageServer, ImagesRefused
 from hearth.node.logs import Log, LogFiles
@@ -75,6 +76,7 @@ class NodeAgent:
         self._events = events
         self._zygotes = Zygotes()
         self._workers: dict[str, Worker | ContainerPod] = {}
+        self._claims = ClaimKeeper(client, informers, settings.state, self._claims_in_use)
         self._volumes = Volumes(client, settings.state, settings.name, _capacity(settings))
         self._machinery: Machinery | None = None
         self._containers: ContainerRuntime | None = None
@@ -121,6 +123,7 @@ class NodeAgent:
                 self._pods.on_change(self._changed)
                 group.create_task(self._heartbeat(), name="heartbeat")
                 group.create_task(self._refresh_volumes(), name="volumes")
+                group.create_task(self._claims.run(), name="claims")
                 await asyncio.Event().wait()
         finally:
             await self._close()
@@ -178,6 +181,14 @@ class NodeAgent:
                 return
             worker = self._adopt(pod)
         worker.offer(pod)
+
+    def _claims_in_use(self) -> set[tuple[str, str]]:
+        return {
+            (namespace_of(worker.meant), str(volume["persistentVolumeClaim"].get("claimName")))
+            for worker in self._workers.values()
+            for volume in spec_of(worker.meant).get("volumes") or ()
+            if volume.get("persistentVolumeClaim")
+        }
 
     async def _refresh_volumes(self) -> None:
         while True:

@@ -7,14 +7,28 @@ if it names a directory (``hostPath`` or ``local``).
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import shutil
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
+from typing import TypeAlias
 
-from hearth.api.errors import AlreadyExists, NotFound
+from hearth.api.errors import AlreadyExists, ApiError, NotFound
 from hearth.api.kinds import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
-from hearth.api.meta import Wire, name_of, namespace_of, spec_of, uid_of
-from hearth.api.storage import PROVISIONED_BY_ANNOTATION, PROVISIONER, is_default_class
+from hearth.api.meta import Wire, name_of, namespace_of, spec_of, status_of, uid_of
+from hearth.api.quantities import parse_quantity
+from hearth.api.selectors import selector_of
+from hearth.api.storage import LOCAL_CLASS, PROVISIONED_BY_ANNOTATION, PROVISIONER, is_default_class
 from hearth.client import Client
 from hearth.node.core.payload import VolumeFault
+from hearth.runtime import Informers
+
+log = logging.getLogger(__name__)
+
+_KEEP_S = 0.2  #: between looks at claims and volumes that change
+ClaimKey: TypeAlias = tuple[str, str]  #: namespace and name
 
 
 class Claims:
@@ -66,15 +80,7 @@ class Claims:
             volume = await self._client.create(PERSISTENT_VOLUME, volume)
         except AlreadyExists:
             volume = await self._client.get(PERSISTENT_VOLUME, "", name)
-        where = (PERSISTENT_VOLUME_CLAIM, namespace_of(claim), name_of(claim))
-        spec = {"volumeName": name, "storageClassName": spec_of(volume)["storageClassName"]}
-        await self._client.patch(*where, {"spec": spec})
-        status = {
-            "phase": "Bound",
-            "accessModes": spec_of(volume)["accessModes"],
-            "capacity": spec_of(volume)["capacity"],
-        }
-        await self._client.patch(*where, {"status": status}, subresource="status")
+        await bind_claim(self._client, claim, volume)
         return volume
 
     async def _class(self, claim: Wire) -> str:
@@ -125,3 +131,134 @@ def make_volume(claim: Wire, name: str, class_name: str, node: str, path: Path) 
             "volumeMode": "Filesystem",
         },
     }
+
+
+class ClaimKeeper:
+    """Binds claims to volumes made by hand, and removes what deleted claims leave on this node."""
+
+    def __init__(
+        self,
+        client: Client,
+        informers: Informers,
+        state: Path,
+        in_use: Callable[[], set[ClaimKey]],
+        remove: Callable[[Path], Awaitable[None]] | None = None,
+    ) -> None:
+        """Keep what is below ``state``; ``in_use`` are the claims of pods that run."""
+        self._remove_tree = remove or _remove_tree
+        self._client = client
+        self._claims = informers.of(PERSISTENT_VOLUME_CLAIM, label_selector="")
+        self._volumes = informers.of(PERSISTENT_VOLUME, label_selector="")
+        self._root = state.resolve() / "claims"
+        self._in_use = in_use
+        self._changed = asyncio.Event()
+        for informer in (self._claims, self._volumes):
+            informer.on_change(lambda change: self._changed.set())
+
+    async def run(self) -> None:
+        """Look whenever a claim or a volume changes, until cancelled."""
+        await self._claims.wait_synced()
+        await self._volumes.wait_synced()
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._look()
+            except (ApiError, ConnectionError) as error:
+                log.warning("claims not kept", extra={"f": {"because": str(error)}})
+                self._changed.set()
+            await asyncio.sleep(_KEEP_S)
+
+    async def _look(self) -> None:
+        claims = {(namespace_of(one), name_of(one)): one for one in self._claims.list()}
+        for volume in self._volumes.list():
+            ref = spec_of(volume).get("claimRef") or {}
+            key = (str(ref.get("namespace")), str(ref.get("name")))
+            claim = claims.get(key)
+            if not ref or (claim is not None and ref.get("uid") in (None, uid_of(claim))):
+                continue
+            if provisioner_of(volume) != PROVISIONER:
+                await self._say(volume, "Released")
+            elif key in self._in_use():
+                self._changed.set()  # once its pods have ended
+            else:
+                await self._remove(volume)
+        for claim in claims.values():
+            if not spec_of(claim).get("volumeName") or status_of(claim).get("phase") != "Bound":
+                await self._bind(claim)
+
+    async def _remove(self, volume: Wire) -> None:
+        path = Path(str((spec_of(volume).get("hostPath") or {}).get("path") or ""))
+        if not path.is_relative_to(self._root):
+            return  # another node's
+        await self._remove_tree(path)
+        await self._client.delete(PERSISTENT_VOLUME, "", name_of(volume))
+
+    async def _say(self, volume: Wire, phase: str) -> None:
+        if status_of(volume).get("phase") != phase:
+            patch = {"status": {"phase": phase}}
+            await self._client.patch(
+                PERSISTENT_VOLUME, "", name_of(volume), patch, subresource="status"
+            )
+
+    async def _bind(self, claim: Wire) -> None:
+        """Bind the claim to a volume that is there, if one fits."""
+        fitting = [v for v in self._volumes.list() if fits(v, claim)]
+        if not fitting:
+            return
+        volume = min(fitting, key=lambda v: (size_of(v), name_of(v)))
+        ref = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "uid": uid_of(claim),
+               "namespace": namespace_of(claim), "name": name_of(claim)}  # fmt: skip
+        await self._client.patch(
+            PERSISTENT_VOLUME, "", name_of(volume), {"spec": {"claimRef": ref}}
+        )
+        await self._say(volume, "Bound")
+        await bind_claim(self._client, claim, volume)
+
+
+async def _remove_tree(path: Path) -> None:
+    await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+
+
+async def bind_claim(client: Client, claim: Wire, volume: Wire) -> None:
+    """Say in the claim which volume is its own."""
+    where = (PERSISTENT_VOLUME_CLAIM, namespace_of(claim), name_of(claim))
+    spec: Wire = {"volumeName": name_of(volume)}
+    if spec_of(claim).get("storageClassName") is None:
+        spec["storageClassName"] = spec_of(volume).get("storageClassName") or ""
+    await client.patch(*where, {"spec": spec})
+    status = {
+        "phase": "Bound",
+        "accessModes": spec_of(volume).get("accessModes"),
+        "capacity": spec_of(volume).get("capacity"),
+    }
+    await client.patch(*where, {"status": status}, subresource="status")
+
+
+def size_of(volume: Wire) -> Decimal:
+    """Its bytes."""
+    return parse_quantity(str((spec_of(volume).get("capacity") or {}).get("storage") or "0"))
+
+
+def fits(volume: Wire, claim: Wire) -> bool:
+    """Whether the claim may be bound to the volume.
+
+    Source:
+        k8s.io/kubernetes pkg/controller/volume/persistentvolume (findMatchingVolume).
+    """
+    have, want = spec_of(volume), spec_of(claim)
+    ref = have.get("claimRef")
+    if ref:
+        own = (ref.get("namespace"), ref.get("name")) == (namespace_of(claim), name_of(claim))
+        return own and ref.get("uid") in (None, uid_of(claim))
+    if want.get("volumeName"):
+        return bool(want["volumeName"] == name_of(volume))
+    asked = ((want.get("resources") or {}).get("requests") or {}).get("storage") or "0"
+    labels = volume["metadata"].get("labels") or {}
+    return (
+        (have.get("storageClassName") or "") == want.get("storageClassName", LOCAL_CLASS)
+        and set(want.get("accessModes") or ()) <= set(have.get("accessModes") or ())
+        and size_of(volume) >= parse_quantity(str(asked))
+        and selector_of(want.get("selector") or {}).matches(labels)
+        and not volume["metadata"].get("deletionTimestamp")
+    )

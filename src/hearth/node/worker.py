@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hearth.api.code import identity_of, specialisation_of
-from hearth.api.errors import ApiError, Conflict, NotFound
+from hearth.api.errors import ApiError, NotFound
 from hearth.api.kinds import POD
 from hearth.api.meta import (
     Wire,
@@ -60,13 +60,12 @@ from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
 from hearth.node.probing import Where, run_probes
 from hearth.node.settings import NodeSettings
+from hearth.node.statuses import StatusWriter, remove_object
 from hearth.node.volumes import VolumeFault, Volumes, mounts_of
 from hearth.node.zygotes import ZygoteDied, Zygotes
 from hearth.runtime import EventRecorder
 
 log = logging.getLogger(__name__)
-
-_WRITES_MAX = 8  #: tries at a status before it is left to the next change
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +137,14 @@ class Worker:
         self._machine = life.PodMachine(policy, settings.drain_s)
         self._process: _Process | None = None
         self._tasks = TaskGroup()
-        self._dirty = asyncio.Event()
-        self._tasks.start(self._write_statuses(), name=f"status {name_of(pod)}")
+        self._status = StatusWriter(machinery.client, lambda: self.pod, self._describe)
+        self._tasks.start(self._status.run(), name=f"status {name_of(pod)}")
         self._deleting = False
+
+    @property
+    def _called(self) -> str:
+        """How kubelet's messages name the pod."""
+        return f"{name_of(self.pod)}_{namespace_of(self.pod)}({self.uid})"
 
     @property
     def packages(self) -> set[str]:
@@ -212,7 +216,7 @@ class Worker:
             case life.Start():
                 self._tasks.start(self._start(), name=f"start {name_of(self.pod)}")
             case life.Report():
-                self._dirty.set()
+                self._status.changed()
             case life.Terminate():
                 self._signal(signal.SIGTERM)
             case life.Kill():
@@ -500,6 +504,10 @@ class Worker:
     def _exited_with(self, status: int, reason: str, message: str) -> None:
         process = self._process
         self.feed(life.Exited(time.time(), status, reason, message[-4096:]))
+        if self._machine.waiting_reason == "CrashLoopBackOff" and self._machine.pause_s:
+            container = user_container(spec_of(self.pod)).get("name")
+            said = f"Back-off restarting failed container {container} in pod {self._called}"
+            self._machinery.events.record(self.pod, "Warning", "BackOff", said)
         if process is not None:
             if process.writer is not None:
                 process.writer.close()
@@ -510,52 +518,14 @@ class Worker:
             self._process = None
 
     async def _forget(self) -> None:
-        """Remove the object, if it still is this very pod; then the worker is done."""
-        pod = self.pod
-        for attempt in range(_WRITES_MAX):
-            try:
-                await self._machinery.client.delete(
-                    POD, namespace_of(pod), name_of(pod), uid=self.uid, grace_period_s=0
-                )
-            except (NotFound, Conflict):
-                break
-            except (ApiError, ConnectionError):
-                await asyncio.sleep(backoff_s(attempt + 1, base_s=0.05))
-            else:
-                break
+        """Remove the object; then the worker is done."""
+        await remove_object(self._machinery.client, self.pod)
         self._on_gone(self.uid)
 
-    # Status
-
-    async def _write_statuses(self) -> None:
-        """Write the status once for all changes that came meanwhile."""
-        failures = 0
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            try:
-                await self._write_status()
-                failures = 0
-            except NotFound:
-                continue
-            except (ApiError, ConnectionError) as error:
-                failures += 1
-                facts = {"pod": name_of(self.pod), "because": str(error)}
-                log.warning("status not written", extra={"f": facts})
-                await asyncio.sleep(backoff_s(failures, base_s=0.05, max_s=5))
-                if failures < _WRITES_MAX:
-                    self._dirty.set()
-
-    async def _write_status(self) -> None:
-        pod, settings = self.pod, self._machinery.settings
-        process = self._process
+    def _describe(self, at: str) -> Wire:
+        pod, process = self.pod, self._process
         ip = process.ip if process is not None and self._machine.state != "starting" else ""
-        now = rfc3339(datetime.now(UTC))
-        status = pod_status(pod, self._machine, ip, settings.host, now, _time)
-        patch = {"metadata": {"uid": self.uid}, "status": status}
-        await self._machinery.client.patch(
-            POD, namespace_of(pod), name_of(pod), patch, subresource="status"
-        )
+        return pod_status(pod, self._machine, ip, self._machinery.settings.host, at, _time)
 
 
 def _time(seconds: float) -> str:

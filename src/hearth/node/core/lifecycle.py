@@ -154,6 +154,7 @@ class PodMachine:
     waiting_message: str = ""
     started_s: float = 0.0
     last: Ended | None = None
+    pause_s: float = 0.0  #: before the run that it waits for
     _backoff_s: float = field(default=BACKOFF_FIRST_S)
     _has_process: bool = False
 
@@ -221,12 +222,12 @@ class PodMachine:
             return [Kill(), Report()]
         if event.at_s - self.started_s > BACKOFF_RESET_S:
             self._backoff_s = BACKOFF_FIRST_S
-        pause_s = self._backoff_s if self.restarts else 0.0
+        self.pause_s = pause_s = self._backoff_s if self.restarts else 0.0
         if self.restarts:
             self._backoff_s = min(BACKOFF_MAX_S, self._backoff_s * 2)
         self.restarts += 1
         self.state, self.waiting_reason = "waiting", "CrashLoopBackOff"
-        self.waiting_message = f"back-off {pause_s:g}s restarting failed container"
+        self.waiting_message = f"back-off {_written(pause_s)} restarting failed container"
         return [Kill(), Report(), Later(pause_s, BackoffOver())]
 
     def _restarts_after(self, code: int) -> bool:
@@ -247,3 +248,9 @@ class PodMachine:
             return []
         self.state = "stopping"
         return [Terminate()] if self._has_process else []
+
+
+def _written(seconds: float) -> str:
+    """As Go writes a duration: ``10s``, ``1m20s``."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

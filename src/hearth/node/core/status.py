@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hearth.api.meta import Wire, merge_conditions, spec_of, status_of
+from hearth.api.meta import (
+    Wire,
+    merge_conditions,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 from hearth.node.core.containers import terminated
 from hearth.node.core.lifecycle import PodMachine
 
@@ -24,7 +32,7 @@ def pod_status(pod: Wire, machine: PodMachine, ip: str, host_ip: str, at: str, f
         "phase": phase,
         "conditions": _conditions(pod, machine, phase, at),
         "hostIP": host_ip,
-        "containerStatuses": [_container(c, machine, fmt) for c in containers],
+        "containerStatuses": [_container(pod, c, machine, fmt) for c in containers],
         "startTime": status_of(pod).get("startTime") or at,
     }
     if ip:
@@ -63,7 +71,7 @@ def _conditions(pod: Wire, machine: PodMachine, phase: str, at: str) -> list[Wir
     return merge_conditions(was, now, at)
 
 
-def _container(container: Wire, machine: PodMachine, fmt: Format) -> Wire:
+def _container(pod: Wire, container: Wire, machine: PodMachine, fmt: Format) -> Wire:
     status: dict[str, Any] = {
         "name": container.get("name"),
         "image": container.get("image"),
@@ -71,14 +79,14 @@ def _container(container: Wire, machine: PodMachine, fmt: Format) -> Wire:
         "ready": machine.ready,
         "started": machine.state in ("running", "draining", "stopping"),
         "restartCount": machine.restarts,
-        "state": _state(machine, fmt),
+        "state": _state(pod, container, machine, fmt),
     }
     if machine.last is not None and machine.state != "ended":
         status["lastState"] = {"terminated": terminated(machine.last, fmt)}
     return status
 
 
-def _state(machine: PodMachine, fmt: Format) -> Wire:
+def _state(pod: Wire, container: Wire, machine: PodMachine, fmt: Format) -> Wire:
     if machine.state == "ended" and machine.last is not None:
         return {"terminated": terminated(machine.last, fmt)}
     if machine.state in ("running", "draining", "stopping"):
@@ -87,4 +95,7 @@ def _state(machine: PodMachine, fmt: Format) -> Wire:
     waiting = {"reason": reason}
     if machine.waiting_message:
         waiting["message"] = machine.waiting_message
+    if reason == "CrashLoopBackOff":
+        where = f"{name_of(pod)}_{namespace_of(pod)}({uid_of(pod)})"
+        waiting["message"] += f"={container.get('name')} pod={where}"
     return {"waiting": waiting}
