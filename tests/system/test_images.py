@@ -146,7 +146,7 @@ def test_a_container_has_the_runtime_contracts_environment(loaded, deployed):
 
 def test_a_missing_image_is_named(loaded, deployed):
     deployed("absent", image="dev.local/absent:1")
-    assert "dev.local/absent:1" in why(loaded, "absent", "ErrImagePull")
+    assert "dev.local/absent:1" in why(loaded, "absent", "ContainerMissing")
 
 
 def test_a_missing_secret_is_named(loaded, deployed):

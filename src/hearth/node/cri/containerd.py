@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from hearth.node.cri import api_pb2, pause
@@ -151,18 +152,33 @@ class Containerd:
                 file.write(image)
                 file.flush()
                 path = file.name
-            process = await asyncio.create_subprocess_exec(
-                "ctr", "--address", str(self.socket), "--namespace", "k8s.io",
-                "images", "import", path,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            out, error = await process.communicate()
+            said = await self._ctr("images", "import", path)
+        names = [line.split()[1] for line in said.splitlines() if line.startswith("unpacking ")]
+        await self._name_by_digest(names)
+        return names
+
+    async def _name_by_digest(self, names: Sequence[str]) -> None:
+        """Let what was loaded be called by its digest too, as what was pulled is."""
+        listed = (await self._ctr("images", "list")).splitlines()
+        digests = {line.split()[0]: line.split()[2] for line in listed[1:] if line}
+        for name in names:
+            path, _, last = name.rpartition("/")
+            whole = f"{path}/{last.partition('@')[0].partition(':')[0]}@{digests[name]}"
+            if whole != name:
+                await self._ctr("images", "tag", "--force", name, whole)
+
+    async def _ctr(self, *arguments: str) -> str:
+        """Run containerd's own client; returns what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            "ctr", "--address", str(self.socket), "--namespace", "k8s.io", *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, error = await process.communicate()
         if process.returncode:
             said = error.decode(errors="replace").strip().removeprefix("ctr: ")
             raise NoContainerRuntime(f"not an image archive: {said}")
-        lines = out.decode(errors="replace").splitlines()
-        return [line.split()[1] for line in lines if line.startswith("unpacking ")]
+        return out.decode(errors="replace")
 
     async def stop(self) -> None:
         """End it; containers must have been removed before."""
