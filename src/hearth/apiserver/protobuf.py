@@ -167,7 +167,18 @@ def _with_spec(spec: _Message) -> _Message:
     return {1: _META, 2: _Field("spec", _message(spec))}
 
 
+_DELETE_OPTIONS = {
+    1: _Field("gracePeriodSeconds", int),
+    2: _Field("preconditions", _message({1: _Field("uid", _text),
+                                         2: _Field("resourceVersion", _text)})),
+    3: _Field("orphanDependents", bool), 4: _Field("propagationPolicy", _text),
+    5: _Field("dryRun", _text, repeated=True),
+}  # fmt: skip
+
+
 _KINDS: Mapping[tuple[str, str], _Message] = {
+    ("v1", "DeleteOptions"): _DELETE_OPTIONS,
+    ("meta.k8s.io/v1", "DeleteOptions"): _DELETE_OPTIONS,
     ("v1", "Service"): _with_spec(_SERVICE),
     ("v1", "ResourceQuota"): _with_spec(_QUOTA),
     (_RBAC, "Role"): _ROLE,

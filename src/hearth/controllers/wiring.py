@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from hearth.api.config import GcConfig, read_gc
 from hearth.api.kinds import (
     CERTIFICATE,
     CLUSTER_DOMAIN_CLAIM,
@@ -69,6 +70,7 @@ from hearth.controllers.writing import Events, Newest
 from hearth.kit.clock import Clock, SystemClock
 from hearth.kit.tasks import Part
 from hearth.runtime import Change, Informer, Informers, Reconciler, WorkQueue, run_controller
+from hearth.runtime.following import Followed
 from hearth.runtime.scaling import ScalingConfig
 
 #: Index of Routes by what their traffic names, and by whether they wait for the gateways.
@@ -204,7 +206,10 @@ def controllers(
         client, Newest(client, caches.services), configurations, routes, caches.revisions,
         clock, events,
     )  # fmt: skip
-    configuration = ConfigurationReconciler(client, configurations, caches.revisions, clock, events)
+    gc = Followed(caches.config_maps, "config-gc", read_gc)
+    configuration = ConfigurationReconciler(
+        client, configurations, caches.revisions, clock, events, gc
+    )
     revision = RevisionReconciler(
         client, revisions, replica_sets, caches.pods, ScalingConfig(caches.config_maps),
         clock, events,
@@ -222,7 +227,7 @@ def controllers(
     )  # fmt: skip
     return [
         _part("service", service, _service_queue(caches), caches),
-        _part("configuration", configuration, _configuration_queue(caches), caches),
+        _part("configuration", configuration, _configuration_queue(caches, gc), caches),
         _part("revision", revision, _revision_queue(caches), caches),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
@@ -268,8 +273,12 @@ def _service_queue(caches: _Caches) -> WorkQueue:
     return queue
 
 
-def _configuration_queue(caches: _Caches) -> WorkQueue:
+def _configuration_queue(caches: _Caches, gc: Followed[GcConfig]) -> WorkQueue:
     queue = WorkQueue()
+
+    def on_gc() -> None:
+        for configuration in caches.configurations.list():
+            queue.add(key_of(configuration, caches.tenant))
 
     def on_revision(change: Change) -> None:
         if name := labels_of(change.object).get(CONFIGURATION_LABEL):
@@ -277,6 +286,7 @@ def _configuration_queue(caches: _Caches) -> WorkQueue:
 
     caches.configurations.on_change(lambda change: queue.add(change.key))
     caches.revisions.on_change(on_revision)
+    gc.on_change(on_gc)
     return queue
 
 

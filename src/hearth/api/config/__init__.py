@@ -7,16 +7,19 @@ Each is read by one function from the map's data; what it cannot read it refuses
 from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
 from hearth.api.config.domains import DomainsConfig, read_domains
 from hearth.api.config.features import FeaturesConfig, read_features
+from hearth.api.config.gc import GcConfig, read_gc
 from hearth.api.config.network import NetworkConfig, read_network
 
 __all__ = [
     "AutoscalerConfig",
     "DomainsConfig",
     "FeaturesConfig",
+    "GcConfig",
     "NetworkConfig",
     "read_autoscaler",
     "read_deployment",
     "read_domains",
     "read_features",
+    "read_gc",
     "read_network",
 ]

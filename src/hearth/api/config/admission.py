@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
 from hearth.api.config.domains import read_domains
+from hearth.api.config.gc import read_gc
 from hearth.api.config.network import read_network
 from hearth.api.errors import FieldError
 from hearth.api.meta import Wire, metadata, name_of
@@ -16,6 +17,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "config-autoscaler": read_autoscaler,
     "config-deployment": lambda data: read_deployment(data, AutoscalerConfig()),
     "config-domain": read_domains,
+    "config-gc": read_gc,
     "config-network": read_network,
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from hearth.api.errors import BadRequest, Conflict, Forbidden, Invalid
+from hearth.api.config import GcConfig
+from hearth.api.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound
 from hearth.api.kinds import REVISION
 from hearth.api.meta import (
     ObjectKey,
@@ -14,8 +17,10 @@ from hearth.api.meta import (
     name_of,
     spec_of,
     status_of,
+    uid_of,
 )
 from hearth.client import Client
+from hearth.controllers.configuration.core.garbage import garbage
 from hearth.controllers.configuration.core.revisions import (
     NameTaken,
     latest_created,
@@ -42,6 +47,7 @@ class ConfigurationReconciler:
     revisions: Informer  #: indexed :data:`BY_CONFIGURATION`
     clock: Clock
     events: Events
+    gc: Callable[[], GcConfig] = GcConfig
 
     async def reconcile(self, key: ObjectKey) -> Result:
         """Write what is missing; a name that is taken shows in the status."""
@@ -51,7 +57,20 @@ class ConfigurationReconciler:
         status = await self._status(key, configuration)
         await self.configurations.write_status(key, configuration, status)
         self._tell(configuration, status)
-        return Result()
+        return Result(again_after_s=await self._collect(key, configuration, status))
+
+    async def _collect(self, key: ObjectKey, configuration: Wire, status: Wire) -> float | None:
+        """Remove revisions that nobody needs; returns when to look again."""
+        revisions = self.revisions.by_index(BY_CONFIGURATION, str(key))
+        latest = str(status.get("latestReadyRevisionName") or "")
+        gone, again_s = garbage(revisions, latest, self.gc(), self.clock.now())
+        for revision in gone:
+            name = name_of(revision)
+            with suppress(NotFound, Conflict):  # a revision that was replaced meanwhile stays
+                await self.client.delete(REVISION, key.namespace, name, uid=uid_of(revision))
+                said = f'Removed Revision "{name}": it is stale, or one of too many (config-gc)'
+                self.events.record(configuration, "Normal", "RevisionCollected", said)
+        return again_s
 
     async def _status(self, key: ObjectKey, configuration: Wire) -> Wire:
         at = rfc3339(self.clock.now())
