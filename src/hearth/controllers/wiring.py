@@ -231,13 +231,9 @@ def controllers(
         _part("revision", revision, _revision_queue(caches), caches),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
-        _part(
-            "certificate",
-            _issuing(client, caches, certificates, clock, events),
-            _certificate_queue(caches),
-            caches,
-        ),
-    ]
+        _part("certificate", _issuing(client, caches, certificates, clock, events),
+              _certificate_queue(caches), caches),
+    ]  # fmt: skip
 
 
 def _issuing(
