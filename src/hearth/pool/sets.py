@@ -159,15 +159,16 @@ class Sets:
             self._forget(key)
             return Result()
         pods = self._pods_of(replica_set)
-        plan = self._plan(key, replica_set, pods)
+        pause_s = self._pause_s(key)  # one look: what waits for it now must be looked at after it
+        plan = self._plan(key, replica_set, pods, pause_s)
         for _ in range(plan.create):
             self._start_claim(key, replica_set)
         for name in plan.delete:
             await self._delete(replica_set, name)
         await self._write_status(key, replica_set, pods)
-        return Result(again_after_s=self._again_after_s(key))
+        return Result(again_after_s=self._again_after_s(key, pause_s))
 
-    def _plan(self, key: ObjectKey, replica_set: Wire, pods: list[Wire]) -> Plan:
+    def _plan(self, key: ObjectKey, replica_set: Wire, pods: list[Wire], pause_s: float) -> Plan:
         self._note_early_ends(key, pods)
         wanted = int(spec_of(replica_set).get("replicas") or 0)
         promise = self._promises.get(key)
@@ -181,15 +182,15 @@ class Sets:
         plan = change_set(pods, len(self._coming[key]) + fresh, wanted)
         backing_off = self._claiming.claims.failure_of(key) is not None
         if plan.create and backing_off:  # one at a time, each after its pause, until it works
-            create = 0 if self._coming[key] or self._pause_s(key) else 1
+            create = 0 if self._coming[key] or pause_s else 1
             return Plan(create, plan.delete)
         return plan
 
     def _pause_s(self, key: ObjectKey) -> float:
         return self._claiming.claims.pause_s(key, self._clock.monotonic_s())
 
-    def _again_after_s(self, key: ObjectKey) -> float | None:
-        if pause_s := self._pause_s(key):
+    def _again_after_s(self, key: ObjectKey, pause_s: float) -> float | None:
+        if pause_s:
             return pause_s
         return 1.0 if key in self._promises else None
 
