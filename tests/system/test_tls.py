@@ -17,9 +17,11 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
 
 from hearth.api.errors import NotFound
 from hearth.api.kinds import (
+    CERTIFICATE,
     CLUSTER_DOMAIN_CLAIM,
     CONFIG_MAP,
     DOMAIN_MAPPING,
@@ -31,6 +33,7 @@ from hearth.api.kinds import (
 from hearth.api.meta import condition_of, status_of
 from hearth.api.tls import data_of
 from hearth.kit.x509 import make_authority, make_certificate
+from tests.system.pebble import pebble
 from tests.system.running import Running, eventually, up
 
 FUNCTION = "def handle(request):\n    return 'here'\n"
@@ -204,3 +207,64 @@ def test_kn_domain(platform):
     eventually(lambda: https_ready(platform, DOMAIN_MAPPING, "kn.example.com"), 20, "as a route")
     kn("domain", "delete", "kn.example.com")
     assert "kn.example.com" not in kn("domain", "list")
+
+
+def write_acme(running: Running, **data: str) -> None:
+    meta = {"name": "config-acme", "namespace": "knative-serving"}
+
+    async def write(client):
+        with contextlib.suppress(NotFound):
+            await client.delete(CONFIG_MAP, "knative-serving", "config-acme")
+        await client.create(CONFIG_MAP, {"metadata": meta, "data": data})
+
+    running.api(write)
+
+
+def test_a_certificate_is_had_from_an_acme_server(platform, tmp_path):
+    host = "acme.example.com"
+    ref = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "shop"}
+    wire = {"metadata": {"name": host, "namespace": "default"}, "spec": {"ref": ref}}
+    configure(
+        platform,
+        autocreate_cluster_domain_claims="true",
+        external_domain_tls="Enabled",
+        http_protocol="Redirected",
+        certificate_class="acme.certificate.networking.knative.dev",
+    )
+    with pebble(tmp_path, platform.port) as server:
+        platform.api(lambda client: client.create(DOMAIN_MAPPING, wire))
+
+        def reason() -> str:
+            try:
+                return str(platform.condition(CERTIFICATE, host, "Ready").get("reason"))
+            except NotFound:
+                return ""
+
+        eventually(lambda: reason() == "NotConfigured", 20, "no server is named")
+        write_acme(platform, **{"server": server.directory, "ca-bundle": server.trusted})
+        issued = lambda: https_ready(platform, DOMAIN_MAPPING, host)  # noqa: E731
+        said = lambda: platform.condition(CERTIFICATE, host, "Ready")  # noqa: E731
+        eventually(lambda: issued() or said().get("reason") == "ChallengeFailed", 40, "issued")
+        assert issued(), str(said())
+    secret = read(platform, SECRET, host)
+    chain = base64.b64decode(secret["data"]["tls.crt"]).decode()
+    assert "Pebble" in issuer_of(chain)
+    assert served_pem(url_of(platform, DOMAIN_MAPPING, host)) in chain
+    certificate = read(platform, CERTIFICATE, host)
+    assert not status_of(certificate).get("http01Challenges")
+    platform.api(lambda client: client.delete(DOMAIN_MAPPING, "default", host))
+    configure(platform)
+
+
+def served_pem(url: str) -> str:
+    parts = urlsplit(url)
+    context = ssl._create_unverified_context()
+    with (
+        socket.create_connection(("127.0.0.1", parts.port or 443), 10) as plain,
+        context.wrap_socket(plain, server_hostname=parts.hostname) as secure,
+    ):
+        return ssl.DER_cert_to_PEM_cert(secure.getpeercert(binary_form=True)).strip()
+
+
+def issuer_of(pem: str) -> str:
+    return x509.load_pem_x509_certificate(pem.encode()).issuer.rfc4514_string()

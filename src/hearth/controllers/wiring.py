@@ -39,7 +39,6 @@ from hearth.api.names import (
     CONFIGURATION_LABEL,
     GATEWAY_LABEL,
     KNATIVE_NAMESPACE,
-    OWN_CERTIFICATE_CLASS,
     REVISION_LABEL,
     ROUTE_LABEL,
     ROUTES_ANNOTATION,
@@ -47,9 +46,7 @@ from hearth.api.names import (
     TLS_SECRET,
 )
 from hearth.client import Client
-from hearth.controllers.certificate import CertificateReconciler
-from hearth.controllers.certificate.authority import Authority
-from hearth.controllers.certificate.core.state import waits as is_waiting
+from hearth.controllers.certificate import IssuingCaches, make_issuing
 from hearth.controllers.certificates import BY_OWNER, CertificateKeeper, owner_uids
 from hearth.controllers.configuration import ConfigurationReconciler
 from hearth.controllers.configuration.reconciler import BY_CONFIGURATION
@@ -123,10 +120,6 @@ class _Caches:
         )
         caches.placeholders.add_index(BY_ROUTE_LABEL, lambda w: caches.labelled(w, ROUTE_LABEL))
         caches.certificates.add_index(BY_OWNER, owner_uids)
-        caches.certificates.add_index(_BY_SECRET, lambda wire: [str(caches.kept_in(wire))])
-        caches.certificates.add_index(
-            _BY_WAITING, lambda wire: [_WAITING] if is_waiting(wire) else []
-        )
         caches.mappings.add_index(_BY_SECRET, caches.given_to)
         caches.configurations.add_index(BY_ROUTE, caches.marked_routes)
         caches.revisions.add_index(BY_ROUTE, caches.marked_routes)
@@ -147,10 +140,6 @@ class _Caches:
     def sibling(self, wire: Wire, name: str) -> ObjectKey:
         """The key of that name in the object's namespace."""
         return key_of(wire, self.tenant)._replace(name=name)
-
-    def kept_in(self, certificate: Wire) -> ObjectKey:
-        """The key of the Certificate's Secret."""
-        return self.sibling(certificate, str(spec_of(certificate).get("secretName")))
 
     def given_to(self, mapping: Wire) -> list[str]:
         """The key, as an index value, of the Secret that a DomainMapping gives."""
@@ -231,18 +220,17 @@ def controllers(
         _part("revision", revision, _revision_queue(caches), caches),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
-        _part("certificate", _issuing(client, caches, certificates, clock, events),
-              _certificate_queue(caches), caches),
-    ]  # fmt: skip
+        _part("certificate", *_certificate(client, caches, certificates, clock, events), caches),
+    ]
 
 
-def _issuing(
+def _certificate(
     client: Client, caches: _Caches, certificates: Newest, clock: Clock, events: Events
-) -> CertificateReconciler:
-    issuers = {OWN_CERTIFICATE_CLASS: Authority(client, clock)}
-    return CertificateReconciler(
-        client, certificates, caches.secrets, caches.gateways, issuers, clock, events
+) -> tuple[Reconciler, WorkQueue]:
+    issuing = IssuingCaches(
+        caches.certificates, caches.secrets, caches.gateways, caches.config_maps
     )
+    return make_issuing(client, issuing, certificates, clock, events)
 
 
 def _part(name: str, reconciler: Reconciler, queue: WorkQueue, caches: _Caches) -> Part:
@@ -368,20 +356,6 @@ def _mapping_queue(caches: _Caches, naming: Naming) -> WorkQueue:
     waiting = caches.mappings.by_index
     caches.gateways.on_change(lambda _: add(waiting(_BY_WAITING, _WAITING)))
     naming.on_change(lambda: add(caches.mappings.list()))
-    return queue
-
-
-def _certificate_queue(caches: _Caches) -> WorkQueue:
-    queue = WorkQueue()
-
-    def add(certificates: Iterable[Wire]) -> None:
-        for certificate in certificates:
-            queue.add(key_of(certificate, caches.tenant))
-
-    find = caches.certificates.by_index
-    caches.certificates.on_change(lambda change: queue.add(change.key))
-    caches.secrets.on_change(lambda change: add(find(_BY_SECRET, str(change.key))))
-    caches.gateways.on_change(lambda _: add(find(_BY_WAITING, _WAITING)))
     return queue
 
 

@@ -173,6 +173,13 @@ def _pem_of(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def make_key() -> bytes:
+    """A new private key."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return pem_of_key(ec.generate_private_key(ec.SECP256R1()))
+
+
 def pem_of_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     """The private key, without a passphrase."""
     from cryptography.hazmat.primitives import serialization

@@ -4,6 +4,7 @@ Each is read by one function from the map's data; what it cannot read it refuses
 ``ValueError`` that names the key, what was found and what was expected.
 """
 
+from hearth.api.config.acme import AcmeConfig, read_acme
 from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
 from hearth.api.config.domains import DomainsConfig, read_domains
 from hearth.api.config.features import FeaturesConfig, read_features
@@ -11,11 +12,13 @@ from hearth.api.config.gc import GcConfig, read_gc
 from hearth.api.config.network import NetworkConfig, read_network
 
 __all__ = [
+    "AcmeConfig",
     "AutoscalerConfig",
     "DomainsConfig",
     "FeaturesConfig",
     "GcConfig",
     "NetworkConfig",
+    "read_acme",
     "read_autoscaler",
     "read_deployment",
     "read_domains",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hearth.api.config.acme import read_acme
 from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
 from hearth.api.config.domains import read_domains
 from hearth.api.config.gc import read_gc
@@ -14,6 +15,7 @@ from hearth.api.names import KNATIVE_NAMESPACE
 
 #: How each config map of namespace ``knative-serving`` is read; raises ``ValueError``.
 READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
+    "config-acme": read_acme,
     "config-autoscaler": read_autoscaler,
     "config-deployment": lambda data: read_deployment(data, AutoscalerConfig()),
     "config-domain": read_domains,

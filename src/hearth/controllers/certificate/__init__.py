@@ -1,5 +1,5 @@
 """The certificate controller: gets certificates from their issuers and renews them."""
 
-from hearth.controllers.certificate.reconciler import CertificateReconciler
+from hearth.controllers.certificate.wiring import IssuingCaches, make_issuing
 
-__all__ = ["CertificateReconciler"]
+__all__ = ["IssuingCaches", "make_issuing"]

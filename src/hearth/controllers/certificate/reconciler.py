@@ -5,9 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from hearth.api.errors import NotFound
 from hearth.api.kinds import SECRET
-from hearth.api.meta import ObjectKey, Wire, is_deleting, metadata, resource_version_of, spec_of
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    is_deleting,
+    metadata,
+    namespace_of,
+    resource_version_of,
+    spec_of,
+)
 from hearth.api.names import PROGRAMMED_CERTIFICATES_ANNOTATION
 from hearth.client import Client
 from hearth.controllers.certificate.core.state import (
@@ -34,6 +44,16 @@ _LOOK_S = 0.1
 _LEASE_S = 10.0  #: to look again whether the gateways serve it
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What an issuer refused last, and until when it is not asked for the same again."""
+
+    count: int
+    until: datetime
+    asked: Wire  #: the Certificate's spec
+    error: IssueError
+
+
 @dataclass(slots=True)
 class CertificateReconciler:
     """Certificate → Secret, status."""
@@ -45,7 +65,7 @@ class CertificateReconciler:
     issuers: Mapping[str, Issuer]  #: by class; those of other classes are left alone
     clock: Clock
     events: Events
-    _failures: dict[ObjectKey, int] = field(default_factory=dict)
+    _failures: dict[ObjectKey, _Failure] = field(default_factory=dict)
 
     async def reconcile(self, key: ObjectKey) -> Result:
         """Issue what is missing or due; look again when it is to be renewed."""
@@ -55,17 +75,46 @@ class CertificateReconciler:
             self._failures.pop(key, None)
             return Result()
         secret = self.secrets.get(key._replace(name=str(spec_of(certificate).get("secretName"))))
-        if is_foreign(certificate, secret):
-            said = "there is a Secret of that name that is not the Certificate's"
-            return await self._failed(key, None, secret, IssueError("SecretNotOwned", said))
         found = held(certificate, secret)
-        if found is None or found.renew_at <= self.clock.now():
-            try:
-                secret, found = await self._issue(key, issuer, found, secret)
-            except IssueError as error:
-                return await self._failed(key, found, secret, error)
+        if self._is_due(found):
+            secret = await self._stored(certificate)  # the cache may lag behind what was issued
+            found = held(certificate, secret)
+        if not self._is_due(found):
             self._failures.pop(key, None)
+            return await self._write(key, found, secret)
+        if failure := self._failure(key, certificate):
+            await self._write(key, found, secret, failure.error)
+            return Result(again_after_s=(failure.until - self.clock.now()).total_seconds())
+        try:
+            if is_foreign(certificate, secret):
+                said = "there is a Secret of that name that is not the Certificate's"
+                raise IssueError("SecretNotOwned", said)  # noqa: TRY301 - told as an issuer's
+            secret, found = await self._issue(key, issuer, found, secret)
+        except IssueError as error:
+            return await self._failed(key, certificate, found, secret, error)
+        self._failures.pop(key, None)
         return await self._write(key, found, secret)
+
+    def try_again(self) -> None:
+        """Ask the issuers again at once: what they need may be there now."""
+        self._failures.clear()
+
+    def _is_due(self, found: Held | None) -> bool:
+        return found is None or found.renew_at <= self.clock.now()
+
+    def _failure(self, key: ObjectKey, certificate: Wire) -> _Failure | None:
+        """What is not to be tried again yet; another issuer or other hosts are tried at once."""
+        failure = self._failures.get(key)
+        if failure and failure.until > self.clock.now() and failure.asked == _asked(certificate):
+            return failure
+        return None
+
+    async def _stored(self, certificate: Wire) -> Wire | None:
+        name = str(spec_of(certificate).get("secretName"))
+        try:
+            return await self.client.get(SECRET, namespace_of(certificate), name)
+        except NotFound:
+            return None
 
     async def _issue(
         self, key: ObjectKey, issuer: Issuer, found: Held | None, secret: Wire | None
@@ -108,28 +157,41 @@ class CertificateReconciler:
         return ingress_of(leases, version, self.clock.now(), noted).programmed
 
     async def _failed(
-        self, key: ObjectKey, found: Held | None, secret: Wire | None, error: IssueError
+        self,
+        key: ObjectKey,
+        certificate: Wire,
+        found: Held | None,
+        secret: Wire | None,
+        error: IssueError,
     ) -> Result:
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        if certificate := self.certificates.get(key):
-            self.events.record(certificate, "Warning", error.reason, str(error))
-        await self._write(key, found, secret, (error.reason, str(error)))
-        return Result(again_after_s=backoff_s(failures, base_s=_AGAIN_S, max_s=_AGAIN_MAX_S))
+        was = self._failures.get(key)
+        count = was.count + 1 if was else 1
+        again_s = backoff_s(count, base_s=_AGAIN_S, max_s=_AGAIN_MAX_S)
+        until = self.clock.now() + timedelta(seconds=again_s)
+        self._failures[key] = _Failure(count, until, _asked(certificate), error)
+        self.events.record(certificate, "Warning", error.reason, str(error))
+        await self._write(key, found, secret, error)
+        return Result(again_after_s=again_s)
 
     async def _write(
         self,
         key: ObjectKey,
         found: Held | None,
         secret: Wire | None,
-        fault: tuple[str, str] = ("", ""),
+        error: IssueError | None = None,
     ) -> Result:
         certificate = self.certificates.get(key)
         if certificate is None:
             return Result()
         now = self.clock.now()
+        fault = (error.reason, str(error)) if error else ("", "")
         seen = Seen(found, secret, self.gateways.list(), now, fault)
         await self.certificates.write_status(
             key, certificate, certificate_status(certificate, seen)
         )
         due_s = (found.renew_at - now).total_seconds() if found else _LEASE_S
         return Result(again_after_s=max(due_s, 1.0))
+
+
+def _asked(certificate: Wire) -> Wire:
+    return {**spec_of(certificate), "class": class_of(certificate)}

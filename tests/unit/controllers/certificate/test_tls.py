@@ -189,3 +189,28 @@ def test_a_foreign_secret_is_not_overwritten():
         assert world.api.get(SECRET, HOST)["data"] == {}
 
     tell(story)
+
+
+def test_an_issuer_that_refuses_is_asked_less_and_less_often():
+    async def story(world: World):
+        config(world, certificate_class="acme.certificate.networking.knative.dev")
+        world.gateway()
+        world.service(annotations=ZERO)
+        await settle(world)
+        [certificate] = world.api.all(CERTIFICATE)
+        found = world.condition(CERTIFICATE, certificate["metadata"]["name"])
+        assert found[:2] == ("False", "NotConfigured")
+        assert "config-acme: server: found ''" in found[2]
+
+        def asked() -> int:
+            return sum(1 for note in world.notes.taken if note[2] == "NotConfigured")
+
+        await asyncio.sleep(60)
+        assert 3 <= asked() <= 5, "after 5, 10, 20 and 40 s"
+        was = asked()
+        config(world)
+        await settle(world)
+        assert asked() == was
+        assert said(world) == ("True", "", f"https://{APP}"), "another issuer is asked at once"
+
+    tell(story)
