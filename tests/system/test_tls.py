@@ -206,6 +206,14 @@ def test_kn_domain(platform):
     kn("domain", "update", "kn.example.com", "--ref", "kroute:shop")
     eventually(lambda: https_ready(platform, DOMAIN_MAPPING, "kn.example.com"), 20, "as a route")
     kn("domain", "delete", "kn.example.com")
+
+    def is_there(kind) -> bool:
+        try:
+            return bool(read(platform, kind, "kn.example.com"))
+        except NotFound:
+            return False
+
+    eventually(lambda: not is_there(CERTIFICATE) and not is_there(SECRET), 20, "all is removed")
     assert "kn.example.com" not in kn("domain", "list")
 
 

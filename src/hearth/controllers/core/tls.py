@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from hearth.api.config import NetworkConfig
 from hearth.api.kinds import CERTIFICATE
@@ -46,6 +47,7 @@ class Provisioned:
     message: str = NOT_ENABLED
     served: frozenset[str] = frozenset()  #: hosts with a certificate that is ready
     https: frozenset[str] = frozenset()  #: hosts whose URL says so
+    until: datetime | None = None  #: when that changes by itself
 
 
 PLAIN = Provisioned()  #: no certificate is wanted
@@ -111,7 +113,8 @@ def provisioned(owner: Wire, found: Sequence[Wire], network: NetworkConfig) -> P
     """What the owner's status says.
 
     A certificate that is not there yet does not keep an app from being served: where plain HTTP is
-    not redirected its URL is ``http`` until then.
+    not redirected its URL is ``http`` until then. (Knative asks the cluster's setting alone; here
+    an object whose own annotation redirects is not called ready before it does.)
 
     Args:
         owner: the Route or DomainMapping.
@@ -129,7 +132,7 @@ def provisioned(owner: Wire, found: Sequence[Wire], network: NetworkConfig) -> P
     if not waited:
         return Provisioned("True", "", "", served, every)
     first, name = _ready(waited[0]), name_of(waited[0])
-    if not network.http_redirected:
+    if not is_plain_redirected(owner, network):
         said = f"Certificate {name} is not ready downgrade HTTP."
         return Provisioned("True", "HTTPDowngrade", said, served, served)
     why = first.get("reason") or "no issuer has taken it up"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from hearth.api.errors import NotFound
@@ -11,11 +12,11 @@ from hearth.api.kinds import CLUSTER_DOMAIN_CLAIM
 from hearth.api.meta import ObjectKey, Wire, is_deleting, spec_of, status_of
 from hearth.client import Client
 from hearth.controllers.certificates import CertificateKeeper
-from hearth.controllers.core.tls import Provisioned, provisioned
+from hearth.controllers.core.tls import PLAIN, Provisioned, provisioned, wants_certificates
 from hearth.controllers.domainmapping.core.certificates import (
     given,
     given_secret,
-    mapping_certificates,
+    mapping_certificate,
 )
 from hearth.controllers.domainmapping.core.reference import UnresolvedError, resolve
 from hearth.controllers.domainmapping.core.status import Seen, mapping_status
@@ -74,16 +75,18 @@ class DomainMappingReconciler:
         )
         outcome = mapping_status(mapping, seen)
         await self.mappings.write_status(key, mapping, outcome.status)
-        return Result(again_after_s=outcome.again_after_s)
+        return Result(again_after_s=_sooner(outcome.again_after_s, tls.until, now))
 
     async def _secure(self, key: ObjectKey, mapping: Wire, *, claimed: bool) -> Provisioned:
         network = self.domain().network
-        wanted = mapping_certificates(mapping, network) if claimed else []
-        found = await self.certificates.keep(mapping, wanted)
         if name := given_secret(mapping):
+            await self.certificates.keep(mapping, [])
             secret = self.secrets.get(key._replace(name=name))
             return given(mapping, name, secret, self.clock.now())
-        return provisioned(mapping, found, network) if found else Provisioned()
+        if not claimed or not wants_certificates(mapping, network):
+            return PLAIN  # what is there stays: an issuer limits how often it is asked
+        wanted = mapping_certificate(mapping, network)
+        return provisioned(mapping, await self.certificates.keep(mapping, [wanted]), network)
 
     def _find(self, key: ObjectKey, kind: str, name: str) -> Wire | None:
         found = self.services if kind == "Service" else self.routes
@@ -122,3 +125,11 @@ class DomainMappingReconciler:
             await self.client.delete(CLUSTER_DOMAIN_CLAIM, "", key.name)
         except NotFound:
             return
+
+
+def _sooner(again_after_s: float | None, until: datetime | None, now: datetime) -> float | None:
+    """When to look again: then, or when the certificate ends."""
+    if until is None:
+        return again_after_s
+    ends_s = (until - now).total_seconds() + 1
+    return ends_s if again_after_s is None else min(again_after_s, ends_s)

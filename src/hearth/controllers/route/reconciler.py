@@ -19,7 +19,7 @@ from hearth.api.meta import (
 from hearth.api.names import CONFIGURATION_LABEL
 from hearth.client import Client
 from hearth.controllers.certificates import CertificateKeeper
-from hearth.controllers.core.tls import Provisioned, provisioned
+from hearth.controllers.core.tls import PLAIN, Provisioned, provisioned, wants_certificates
 from hearth.controllers.route.core.certificates import route_certificates
 from hearth.controllers.route.core.domains import Domain
 from hearth.controllers.route.core.placeholders import as_local
@@ -87,13 +87,15 @@ class RouteReconciler:
     async def _secure(
         self, route: Wire, traffic: list[Target] | BadTarget, domain: Domain, local: frozenset[str]
     ) -> Provisioned:
+        if not wants_certificates(route, domain.network):
+            return PLAIN  # those that are there stay: an issuer limits how often it is asked
         if isinstance(traffic, BadTarget):
             found = self.certificates.of(route)
         else:
             shown = as_local(route) if "" in local else route
             wanted = route_certificates(shown, {one.tag for one in traffic} - local, domain)
             found = await self.certificates.keep(route, wanted)
-        return provisioned(route, found, domain.network) if found else Provisioned()
+        return provisioned(route, found, domain.network) if found else PLAIN
 
     def _targets(self, key: ObjectKey) -> Targets:
         return Targets(

@@ -214,3 +214,42 @@ def test_an_issuer_that_refuses_is_asked_less_and_less_often():
         assert said(world) == ("True", "", f"https://{APP}"), "another issuer is asked at once"
 
     tell(story)
+
+
+def test_a_given_certificate_that_ends_is_said():
+    async def story(world: World):
+        world.gateway()
+        world.service(annotations=ZERO)
+        authority = make_authority("test", timedelta(days=100), START)
+        given = make_certificate([HOST], authority, timedelta(hours=1), START)
+        secret = {"metadata": {"name": "mine"}, "type": "kubernetes.io/tls", "data": data_of(given)}
+        world.api.put(SECRET, secret)
+        mapping(world, tls={"secretName": "mine"})
+        await settle(world)
+        assert world.condition(DOMAIN_MAPPING, HOST)[0] == "True"
+        await asyncio.sleep(3590)
+        assert world.condition(DOMAIN_MAPPING, HOST)[0] == "True"
+        await asyncio.sleep(20)
+        assert world.condition(DOMAIN_MAPPING, HOST)[:2] == ("False", "CertificateNotUsable")
+
+    tell(story)
+
+
+def test_certificates_stay_when_tls_is_disabled_for_a_while():
+    async def story(world: World):
+        config(world)
+        world.gateway()
+        world.service(annotations=ZERO)
+        mapping(world)
+        await settle(world)
+        was = world.api.all(SECRET)
+        config(world, external_domain_tls="Disabled")
+        await settle(world)
+        assert said(world)[1:] == ("TLSNotEnabled", f"http://{APP}:8080")
+        assert said(world, DOMAIN_MAPPING, HOST)[1] == "TLSNotEnabled"
+        config(world)
+        await settle(world)
+        assert said(world) == ("True", "", f"https://{APP}")
+        assert world.api.all(SECRET) == was, "nothing was issued anew"
+
+    tell(story)

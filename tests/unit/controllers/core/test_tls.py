@@ -72,6 +72,12 @@ def test_what_the_status_says(found, network, want, served, https):
     assert (bool(tls.served), bool(tls.https)) == (served, https)
 
 
+def test_one_that_redirects_by_its_own_annotation_waits_for_its_certificate():
+    mine = owner(http_protocol="redirected")
+    tls = provisioned(mine, [certificate(of=mine)], ON)
+    assert (tls.status, tls.reason) == ("Unknown", "CertificateNotReady")
+
+
 def test_anothers_certificate_is_not_used():
     foreign = certificate()
     foreign["metadata"]["ownerReferences"] = []

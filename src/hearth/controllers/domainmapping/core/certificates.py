@@ -14,7 +14,7 @@ from hearth.api.meta import Wire, name_of, spec_of, uid_of
 from hearth.api.names import DOMAIN_MAPPING_UID_LABEL
 from hearth.api.tls import pair_of
 from hearth.controllers.core.metadata import child_name
-from hearth.controllers.core.tls import Provisioned, make_certificate, wants_certificates
+from hearth.controllers.core.tls import Provisioned, make_certificate
 from hearth.kit.times import rfc3339
 from hearth.kit.x509 import read_pair
 
@@ -24,34 +24,32 @@ def given_secret(mapping: Wire) -> str:
     return str((spec_of(mapping).get("tls") or {}).get("secretName") or "")
 
 
-def mapping_certificates(mapping: Wire, network: NetworkConfig) -> list[Wire]:
-    """The Certificate that the mapping wants, if it wants one."""
-    if given_secret(mapping) or not wants_certificates(mapping, network):
-        return []
+def mapping_certificate(mapping: Wire, network: NetworkConfig) -> Wire:
+    """The Certificate for the mapping's host."""
     host = name_of(mapping)
     label = (DOMAIN_MAPPING_UID_LABEL, uid_of(mapping))
-    return [make_certificate(mapping, label, child_name(host, ""), host, host, network)]
+    return make_certificate(mapping, label, child_name(host, ""), host, host, network)
 
 
 def given(mapping: Wire, name: str, secret: Wire | None, now: datetime) -> Provisioned:
     """What the status says of the Secret that the mapping gives."""
-    host = frozenset({name_of(mapping)})
-    if fault := _fault(name_of(mapping), secret, now):
-        said = f"Secret {name} cannot be served: {fault}"
-        return Provisioned("False", "CertificateNotUsable", said, https=host)
-    said = "TLS certificate was provided externally"
-    return Provisioned("True", "CertificateExternallyProvided", said, host, host)
-
-
-def _fault(host: str, secret: Wire | None, now: datetime) -> str:
-    if secret is None:
-        return "found no such Secret of type kubernetes.io/tls in the mapping's namespace"
+    host = name_of(mapping)
     try:
-        facts = read_pair(pair_of(secret))
+        until = _usable_until(host, secret, now)
     except ValueError as error:
-        return str(error)
+        said = f"Secret {name} cannot be served: {error}"
+        return Provisioned("False", "CertificateNotUsable", said, https=frozenset({host}))
+    said = "TLS certificate was provided externally"
+    hosts = frozenset({host})
+    return Provisioned("True", "CertificateExternallyProvided", said, hosts, hosts, until)
+
+
+def _usable_until(host: str, secret: Wire | None, now: datetime) -> datetime:
+    if secret is None:
+        raise ValueError("found no such Secret of type kubernetes.io/tls in its namespace")
+    facts = read_pair(pair_of(secret))
     if not facts.covers(host):
-        return f"found a certificate for {', '.join(facts.names)}, expected one for {host}"
+        raise ValueError(f"found a certificate for {', '.join(facts.names)}, expected {host}")
     if facts.not_after <= now:
-        return f"the certificate ended at {rfc3339(facts.not_after)}"
-    return ""
+        raise ValueError(f"the certificate ended at {rfc3339(facts.not_after)}")
+    return facts.not_after

@@ -7,7 +7,7 @@ from hearth.api.tls import data_of
 from hearth.controllers.domainmapping.core.certificates import (
     given,
     given_secret,
-    mapping_certificates,
+    mapping_certificate,
 )
 from hearth.kit.x509 import make_authority, make_certificate
 
@@ -26,14 +26,12 @@ def secret(host="shop.example.com"):
     return {"data": data_of(make_certificate([host], AUTHORITY, DAY, NOW))}
 
 
-def test_a_certificate_is_wanted_unless_one_is_given():
-    [wanted] = mapping_certificates(mapping(), ON)
-    assert wanted["spec"] == {
+def test_the_certificate_is_for_the_mappings_host():
+    assert mapping_certificate(mapping(), ON)["spec"] == {
         "dnsNames": ["shop.example.com"], "domain": "shop.example.com",
         "secretName": "shop.example.com",
     }  # fmt: skip
-    assert mapping_certificates(mapping(), NetworkConfig()) == []
-    assert mapping_certificates(mapping(tls={"secretName": "s"}), ON) == []
+    assert given_secret(mapping()) == ""
     assert given_secret(mapping(tls={"secretName": "s"})) == "s"
 
 
@@ -42,7 +40,7 @@ def test_a_certificate_is_wanted_unless_one_is_given():
     [
         pytest.param(None, NOW, "no such Secret", id="absent"),
         pytest.param({"data": {}}, NOW, "no tls.crt", id="empty"),
-        pytest.param(secret("a.com"), NOW, "for a.com, expected one for shop", id="foreign"),
+        pytest.param(secret("a.com"), NOW, "for a.com, expected shop", id="foreign"),
         pytest.param(secret(), NOW + 2 * DAY, "ended at 2026-01-02", id="ended"),
     ],
 )
@@ -56,3 +54,4 @@ def test_one_that_can_is():
     found = given(mapping(), "s", secret(), NOW)
     assert (found.status, found.reason) == ("True", "CertificateExternallyProvided")
     assert found.served == {"shop.example.com"}
+    assert found.until == NOW + DAY
