@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 
@@ -27,19 +28,13 @@ NAMESPACES = ("default", "kube-system", "kube-public", SYSTEM_NAMESPACE, KNATIVE
 
 
 async def bootstrap(client: Client, pki: Pki) -> None:
-    """Create what is absent; the certificate's secret always holds the one in use."""
-    authority = pki.ca.read_text()
-    for name in NAMESPACES:
-        await _create(client, NAMESPACE, {"metadata": {"name": name}})
-        account = {"metadata": {"name": "default", "namespace": name}}
-        await _create(client, SERVICE_ACCOUNT, account)
-        trust = {"metadata": {"name": ROOT_CA, "namespace": name}, "data": {"ca.crt": authority}}
-        await client.apply(CONFIG_MAP, trust)
-    for role in bootstrap_roles():
-        await _create(client, CLUSTER_ROLE, role)
-    await _create(client, STORAGE_CLASS, local_class())
-    await _create(client, SECRET, _secret("internal", token=secrets.token_urlsafe(32).encode()))
-    await _create(client, SECRET, _secret("pool-key", key=secrets.token_bytes(32)))
+    """Create what is absent; the certificate's secret always holds the one in use.
+
+    Side by side, because what is written at the same time is made durable at once.
+    """
+    await asyncio.gather(
+        *(_create(client, NAMESPACE, {"metadata": {"name": name}}) for name in NAMESPACES)
+    )
     tls = _secret(
         "internal-tls",
         **{
@@ -48,7 +43,25 @@ async def bootstrap(client: Client, pki: Pki) -> None:
             "ca.crt": pki.ca.read_bytes(),
         },
     )
-    await client.apply(SECRET, tls)
+    token, key = secrets.token_urlsafe(32).encode(), secrets.token_bytes(32)
+    await asyncio.gather(
+        *(_furnish(client, name, pki) for name in NAMESPACES),
+        *(_create(client, CLUSTER_ROLE, role) for role in bootstrap_roles()),
+        _create(client, STORAGE_CLASS, local_class()),
+        _create(client, SECRET, _secret("internal", token=token)),
+        _create(client, SECRET, _secret("pool-key", key=key)),
+        client.apply(SECRET, tls),
+    )
+
+
+async def _furnish(client: Client, namespace: str, pki: Pki) -> None:
+    """The service account of the namespace's pods, and the authority that they trust."""
+    meta = {"namespace": namespace}
+    trust = {"metadata": {"name": ROOT_CA, **meta}, "data": {"ca.crt": pki.ca.read_text()}}
+    await asyncio.gather(
+        _create(client, SERVICE_ACCOUNT, {"metadata": {"name": "default", **meta}}),
+        client.apply(CONFIG_MAP, trust),
+    )
 
 
 def _secret(name: str, **data: bytes) -> Wire:
