@@ -10,7 +10,8 @@ from hearth.api.meta import ObjectKey, Wire
 from hearth.api.selectors import selector_of
 from hearth.apiserver.auth import MASTERS, User
 from hearth.apiserver.codec import decode
-from hearth.apiserver.core.rbac import AUTHENTICATED, Attributes, binds, rule_allows
+from hearth.apiserver.core.paths import Target
+from hearth.apiserver.core.rbac import AUTHENTICATED, Attributes, binds, covers, rule_allows
 from hearth.apiserver.objects import Objects
 from hearth.store.core.keys import object_key, resource_prefix
 
@@ -34,6 +35,9 @@ _EVERYTHING: list[Wire] = [
 ]
 
 
+ROLES_AND_BINDINGS = (ROLE, ROLE_BINDING, CLUSTER_ROLE, CLUSTER_ROLE_BINDING)
+
+
 class Authorizer:
     """Reads roles and bindings of each tenant as they are now."""
 
@@ -53,6 +57,36 @@ class Authorizer:
             if rule_allows(rule, wanted):
                 return True
         return False
+
+    async def check_grant(self, user: User, target: Target, wire: Wire) -> None:
+        """Let the user write a role or binding that gives nothing the user does not have.
+
+        Who may ``escalate`` the role, or ``bind`` the one that a binding gives, may do so anyway.
+
+        Raises:
+            Forbidden: names what is not the user's to give.
+        """
+        if MASTERS in user.groups:
+            return
+        kind, namespace, rules = target.resource.kind, target.namespace, wire.get("rules") or []
+        ref = wire.get("roleRef") or {}
+        plural, name = kind.plural, str(wire["metadata"].get("name"))
+        wanted = Attributes("escalate", kind.group, plural, namespace=namespace, name=name)
+        if ref:
+            rules = await self._of_role(target.tenant, namespace, ref)
+            role = ROLE if ref.get("kind") == "Role" else CLUSTER_ROLE
+            given = str(ref.get("name"))
+            wanted = Attributes("bind", kind.group, role.plural, namespace=namespace, name=given)
+        if await self.allows(user, target.tenant, wanted):
+            return
+        own = await self.rules(user, target.tenant, namespace)
+        missing = [rule for rule in rules if not covers(own, rule)]
+        if missing:
+            raise Forbidden(
+                f'{kind} "{name}" is forbidden: user "{user.name}" is attempting to grant RBAC '
+                f"permissions not currently held: {'; '.join(map(str, missing))}",
+                details={"name": name, "group": kind.group, "kind": plural},
+            )
 
     async def rules(self, user: User, tenant: str, namespace: str) -> list[Wire]:
         """All rules that are the user's in the namespace."""

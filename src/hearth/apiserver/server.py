@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeAlias
+
+import msgspec
 
 from hearth.api.errors import ApiError, InternalError, MethodNotAllowed, NoSuchPath, NotFound
 from hearth.api.http import Request, Response
@@ -12,7 +15,7 @@ from hearth.api.kinds import HEARTH, POD, SERVICE_ACCOUNT
 from hearth.api.meta import ROOT, Wire
 from hearth.apiserver.asked import Asked
 from hearth.apiserver.auth import ANONYMOUS, Authenticator, User
-from hearth.apiserver.authorizing import Authorizer
+from hearth.apiserver.authorizing import ROLES_AND_BINDINGS, Authorizer
 from hearth.apiserver.codec import error_response, json_response
 from hearth.apiserver.core.paths import ALL_TENANTS, Target, parse_target, split_tenant
 from hearth.apiserver.core.rbac import Attributes, groups_of
@@ -157,8 +160,18 @@ class ApiServer:
             await self._authorizer.check(asked.user, target.tenant, _attributes(verb, target))
         if verb not in _WRITING:
             return await act(asked)
+        if target.resource.kind in ROLES_AND_BINDINGS:
+            await self._check_grant(asked, act)
         with self._rules.of(asked):
             return await act(asked)
+
+    async def _check_grant(self, asked: Asked, act: Act) -> None:
+        """Nobody gives rights away that they do not have: try it dry, and look at what it makes."""
+        query = {**asked.request.query, "dryRun": "All"}
+        trial = await act(replace(asked, request=replace(asked.request, query=query)))
+        await self._authorizer.check_grant(
+            asked.user, asked.target, msgspec.json.decode(trial.body)
+        )
 
     def _chosen(self, verb: str, target: Target) -> Act:
         """Who does it; raises ``ApiError`` when nobody can."""

@@ -162,3 +162,28 @@ def test_a_new_namespace_has_a_default_account(tmp_path):
         await api.client.get(SERVICE_ACCOUNT, "team", "default")
 
     run(tmp_path, story)
+
+
+def test_nobody_gives_away_what_they_do_not_have(tmp_path):
+    async def story(api):
+        client = await robot(api)
+        writer = {"apiGroups": ["rbac.authorization.k8s.io"], "verbs": ["create", "patch"],
+                  "resources": ["roles", "rolebindings"]}  # fmt: skip
+        await allow(api, READ, writer)
+        meta = {"name": "own", "namespace": "default"}
+        await client.create(ROLE, {"metadata": meta, "rules": [READ]})
+        more = {**READ, "resources": ["secrets"]}
+        with pytest.raises(Forbidden, match="permissions not currently held"):
+            await client.patch(ROLE, "default", "own", {"rules": [READ, more]})
+        everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+        await api.client.create(CLUSTER_ROLE, {"metadata": {"name": "all"}, "rules": [everything]})
+        ref = {"roleRef": {"kind": "ClusterRole", "name": "all"}}
+        with pytest.raises(Forbidden, match="permissions not currently held"):
+            await client.create(ROLE_BINDING, {"metadata": meta, **ref})
+        await client.create(
+            ROLE_BINDING, {"metadata": meta, "roleRef": {"kind": "Role", "name": "own"}}
+        )
+        found = await api.client.get(ROLE, "default", "own")
+        assert found["rules"] == [READ]
+
+    run(tmp_path, story)

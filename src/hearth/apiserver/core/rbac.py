@@ -67,6 +67,20 @@ def _path_matches(allowed: str, path: str) -> bool:
     return allowed in ("*", path) or (allowed.endswith("*") and path.startswith(allowed[:-1]))
 
 
+def covers(own: Iterable[Wire], rule: Wire) -> bool:
+    """Whether everything that the rule allows is allowed by ``own`` rules."""
+    own = list(own)
+    verbs, names = rule.get("verbs") or (), rule.get("resourceNames") or ("",)
+    wanted = [Attributes(verb, path=path) for verb in verbs
+              for path in rule.get("nonResourceURLs") or ()]  # fmt: skip
+    for verb in verbs:
+        for group in rule.get("apiGroups") or ():
+            for resource in rule.get("resources") or ():
+                plural, _, below = resource.partition("/")
+                wanted += [Attributes(verb, group, plural, below, name=name) for name in names]
+    return all(any(rule_allows(each, one) for each in own) for one in wanted)
+
+
 def binds(binding: Wire, user: str, groups: Iterable[str], namespace: str) -> bool:
     """Whether the binding is about the user; ``namespace`` is the binding's own."""
     return any(_is(one, user, groups, namespace) for one in binding.get("subjects") or ())

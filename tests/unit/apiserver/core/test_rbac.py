@@ -9,6 +9,7 @@ from hearth.apiserver.core.rbac import (
     account_groups,
     account_name,
     binds,
+    covers,
     groups_of,
     rule_allows,
 )
@@ -104,3 +105,24 @@ def test_service_accounts_are_of_a_namespace():
 )  # fmt: skip
 def test_a_refusal_says_what_kubernetes_says(wanted, said):
     assert wanted.forbidden("anna") == said
+
+
+@pytest.mark.parametrize(
+    ("given", "want"),
+    [
+        pytest.param(rule(["get"]), True, id="held"),
+        pytest.param(rule(["get", "delete"]), False, id="another-verb"),
+        pytest.param(rule("*"), False, id="any-verb"),
+        pytest.param(rule(["get"], resources=["*"]), False, id="any-resource"),
+        pytest.param(rule(["get"], resources=["pods/log"]), False, id="subresource"),
+        pytest.param(rule(["get"], resourceNames=["a"]), True, id="one-of-all"),
+        pytest.param({"verbs": ["get"], "nonResourceURLs": ["/api"]}, True, id="path"),
+        pytest.param({"verbs": ["get"], "nonResourceURLs": ["*"]}, False, id="any-path"),
+        pytest.param({}, True, id="nothing"),
+    ],
+)  # fmt: skip
+def test_only_what_one_has_can_be_given(given, want):
+    own = [rule(["get", "list"]), {"verbs": ["get"], "nonResourceURLs": ["/api"]}]
+    assert covers(own, given) is want
+    assert covers([rule("*", "*", "*"), {"verbs": ["*"], "nonResourceURLs": ["*"]}], given)
+    assert covers([rule(["get"], resourceNames=["b"])], rule(["get"])) is False
