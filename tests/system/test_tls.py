@@ -82,8 +82,7 @@ def https_ready(running: Running, kind, name: str) -> bool:
 
 
 def authority_of(running: Running) -> str:
-    secret = read(running, SECRET, "domain-ca", "hearth-system")
-    return base64.b64decode(secret["data"]["tls.crt"]).decode()
+    return str(read(running, CONFIG_MAP, "domain-ca", "hearth-system")["data"]["ca.crt"])
 
 
 @contextlib.contextmanager
@@ -117,6 +116,7 @@ def test_a_service_gets_its_certificate_and_http_is_redirected(platform):
     eventually(lambda: https_ready(platform, SERVICE, "shop"), 20, "https")
     url = url_of(platform, ROUTE, "shop")
     assert get(url, authority_of(platform)) == (200, b"here")
+    assert platform.hearth("invoke", "shop").stdout.strip() == "here"
     answer = platform.call("shop", "/x?y=1")
     assert answer.status == 301
     assert answer.headers["location"] == f"{url}/x?y=1"

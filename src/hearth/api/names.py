@@ -62,6 +62,8 @@ SCALE_REASON_ANNOTATION = "hearth.dev/scale-reason"
 #: Classes of Certificates that we issue: from our own authority, and from an ACME server.
 OWN_CERTIFICATE_CLASS = "hearth.certificate.networking.knative.dev"
 ACME_CERTIFICATE_CLASS = "acme.certificate.networking.knative.dev"
+#: In ``hearth-system``: the Secret with our own authority, and the ConfigMap with its certificate.
+DOMAIN_CA = "domain-ca"
 CODE_ANNOTATION = "hearth.dev/code"  #: URL of the package
 CODE_DIGEST_ANNOTATION = "hearth.dev/code-digest"  #: ``sha256:<hex>`` of the package
 LAYER_ANNOTATION = "hearth.dev/layer"  #: URL of the dependencies' layer

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 
 import click
 
-from hearth.api.kinds import SERVICE
+from hearth.api.errors import ApiError
+from hearth.api.kinds import CONFIG_MAP, SERVICE
 from hearth.api.meta import Wire, status_of
+from hearth.api.names import DOMAIN_CA, SYSTEM_NAMESPACE
 from hearth.cli.command import common_options, examples
 from hearth.cli.completing import service_names
 from hearth.cli.core.readiness import outlook_of
@@ -23,6 +25,7 @@ from hearth.cli.session import Session, Target, run
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
+    from ssl import SSLSocket
 
 _CHUNK_BYTES = 64 * 2**10
 _TIMING_HEADER = "hearth-timing"  #: asks the gateway to say where a cold start's time went
@@ -37,6 +40,7 @@ class _Asked:
     headers: dict[str, str]
     body: bytes | None
     timeout_s: float
+    trusted: str  #: PEM of an authority to trust besides the usual ones
 
 
 @dataclass(slots=True)
@@ -83,16 +87,29 @@ def invoke(
     Prints the answer; fails when its status is 400 or more. Names below .localhost are looked for
     on this machine, whatever DNS says.
     """
-    url = run(target, lambda session: _url(session, name, tag))
+    url, trusted = run(target, lambda session: _url_and_trust(session, name, tag))
     body = _body(data)
     headers = _headers(header)
     if verbose_timing:
         headers[_TIMING_HEADER] = "1"
     wanted = method or ("GET" if body is None else "POST")
-    asked = _Asked(wanted, path if path.startswith("/") else f"/{path}", headers, body, timeout)
+    asked = _Asked(
+        wanted, path if path.startswith("/") else f"/{path}", headers, body, timeout, trusted
+    )
     status = _send(url, asked, target.output, include=include, verbose=verbose_timing)
     if status >= 400:
         raise Failure(f"service {name}: answered {status}")
+
+
+async def _url_and_trust(session: Session, name: str, tag: str) -> tuple[str, str]:
+    url = await _url(session, name, tag)
+    if not url.startswith("https:"):
+        return url, ""
+    try:
+        found = await session.client.get(CONFIG_MAP, SYSTEM_NAMESPACE, DOMAIN_CA)
+    except ApiError:  # there is none, or it is not for this user to read
+        return url, ""
+    return url, str((found.get("data") or {}).get("ca.crt") or "")
 
 
 async def _url(session: Session, name: str, tag: str) -> str:
@@ -137,15 +154,17 @@ def _headers(given: Sequence[str]) -> dict[str, str]:
 
 def _send(url: str, asked: _Asked, output: str, *, include: bool, verbose: bool) -> int:
     """Send it, print the answer and return its status."""
-    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+    from http.client import HTTPConnection, HTTPException
 
     where = urlsplit(url)
     host = where.hostname or ""
     address = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else host
-    kind = HTTPSConnection if where.scheme == "https" else HTTPConnection
-    connection = kind(address, where.port, timeout=asked.timeout_s)
+    port = where.port or (443 if where.scheme == "https" else 80)
+    connection = HTTPConnection(address, port, timeout=asked.timeout_s)
     timing, started_s = _Timing(), time.perf_counter()
     try:
+        if where.scheme == "https":
+            connection.sock = _secured(host, (address, port), asked)
         headers = {"Host": where.netloc, "User-Agent": "hearth", **asked.headers}
         connection.request(asked.method, asked.path, asked.body, headers)
         response = connection.getresponse()
@@ -162,6 +181,22 @@ def _send(url: str, asked: _Asked, output: str, *, include: bool, verbose: bool)
     if verbose:
         _print_timing(timing, (time.perf_counter() - started_s) * 1000)
     return response.status
+
+
+def _secured(host: str, address: tuple[str, int], asked: _Asked) -> SSLSocket:
+    """A TLS connection, with the certificate of ``host`` wherever that is."""
+    import socket
+    import ssl
+
+    context = ssl.create_default_context()
+    if asked.trusted:
+        context.load_verify_locations(cadata=asked.trusted)
+    plain = socket.create_connection(address, asked.timeout_s)
+    try:
+        return context.wrap_socket(plain, server_hostname=host)
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _print(response: HTTPResponse, output: str, timing: _Timing, *, include: bool) -> None:
