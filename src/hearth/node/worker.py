@@ -52,7 +52,7 @@ from hearth.loader.protocol import (
 from hearth.node.cache import PackageCache
 from hearth.node.cgroups import Cgroups, Limits
 from hearth.node.core import lifecycle as life
-from hearth.node.core.acceptance import codeless, is_warm, refusal
+from hearth.node.core.acceptance import codeless, is_warm, refusal, without_effect
 from hearth.node.core.status import pod_status
 from hearth.node.entering import EnteredContainer, Inside
 from hearth.node.environment import EnvironmentFault, container_environment
@@ -190,8 +190,11 @@ class Worker:
                 reason, message = codeless(pod)
             if reason:
                 self._refuse(reason, message)
-            else:
-                self.feed(life.Asked())
+                return
+            if ignored := without_effect(spec_of(pod)):
+                said = f"{', '.join(ignored)}: has no effect on a process"
+                self._machinery.events.record(pod, "Warning", "WithoutEffect", said)
+            self.feed(life.Asked())
 
     def vanish(self) -> None:
         """The object is gone without having been asked for its end: so goes the pod."""

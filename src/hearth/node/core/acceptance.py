@@ -56,4 +56,24 @@ def refusal(pod_spec: Wire, runtimes: Collection[str] = (PYTHON_RUNTIME_IMAGE,))
         if pod_spec.get(name):
             said = f"{name}: the process runtime does not have it"
             return "CreateContainerConfigError", said
+    if any(container.get("lifecycle") for container in containers):
+        return "CreateContainerConfigError", "lifecycle: the process runtime has no hooks"
     return "", ""
+
+
+def without_effect(pod_spec: Wire) -> list[str]:
+    """What the pod asks for that a process does not get, though it runs without it."""
+    found = [name for name in ("hostAliases", "dnsConfig", "hostIPC") if pod_spec.get(name)]
+    contexts = [pod_spec, *(pod_spec.get("containers") or ())]
+    for context in (holder.get("securityContext") or {} for holder in contexts):
+        found += [
+            f"securityContext.{name}"
+            for name in ("privileged", "readOnlyRootFilesystem", "procMount", "seLinuxOptions",
+                         "appArmorProfile", "sysctls")
+            if context.get(name)
+        ]  # fmt: skip
+        if (context.get("capabilities") or {}).get("add"):
+            found.append("securityContext.capabilities.add")
+        if (context.get("seccompProfile") or {}).get("type") == "Localhost":
+            found.append("securityContext.seccompProfile")
+    return found

@@ -1,6 +1,6 @@
 import pytest
 
-from hearth.node.core.acceptance import codeless, is_warm, refusal
+from hearth.node.core.acceptance import codeless, is_warm, refusal, without_effect
 
 GOOD = {"containers": [{"image": "hearth.dev/runtimes/python"}]}
 
@@ -18,6 +18,8 @@ def test_a_pod_of_a_known_runtime_is_accepted():
                      id="runtime"),
         pytest.param({"containers": GOOD["containers"] * 2}, "2 containers", id="containers"),
         pytest.param({**GOOD, "runtimeClassName": "kata"}, "runtimeClassName", id="class"),
+        pytest.param({"containers": [{**GOOD["containers"][0], "lifecycle": {"preStop": {}}}]},
+                     "lifecycle", id="hooks"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_run_is_named(spec, said):
@@ -38,3 +40,25 @@ def test_a_pod_is_warm_or_says_what_it_runs(meta, warm, said):
     assert is_warm({"metadata": meta}) == warm
     reason, message = codeless({"metadata": meta})
     assert (bool(reason), said in message) == (bool(said), True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        pytest.param(GOOD, [], id="plain"),
+        pytest.param({**GOOD, "securityContext": {"runAsUser": 1, "fsGroup": 2}}, [], id="user"),
+        pytest.param({**GOOD, "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
+                     [], id="default-profile"),
+        pytest.param({**GOOD, "hostAliases": [{}]}, ["hostAliases"], id="hosts"),
+        pytest.param(
+            {"containers": [{"securityContext": {
+                "readOnlyRootFilesystem": True, "capabilities": {"add": ["X"]},
+                "seccompProfile": {"type": "Localhost"},
+            }}]},
+            ["securityContext.readOnlyRootFilesystem", "securityContext.capabilities.add",
+             "securityContext.seccompProfile"], id="rights",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_process_does_not_get_is_said(spec, found):
+    assert without_effect(spec) == found
