@@ -20,7 +20,7 @@ import pytest
 from hearth.kit.x509 import make_authority, make_certificate
 from tests.system.running import eventually, free_port
 
-_MODULE = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.8.0"
+_MODULE = "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1"
 _A = 1  #: DNS type
 
 
@@ -61,8 +61,8 @@ def _answer(query: bytes) -> bytes:
     return head + query[12:end] + record
 
 
-class _Asked(socketserver.StreamRequestHandler):
-    """DNS over TCP, which pebble speaks: each message after its length."""
+class _ByTcp(socketserver.StreamRequestHandler):
+    """Each message after its length; what newer pebbles speak."""
 
     def handle(self) -> None:
         while head := self.rfile.read(2):
@@ -70,20 +70,32 @@ class _Asked(socketserver.StreamRequestHandler):
             self.wfile.write(len(answer).to_bytes(2, "big") + answer)
 
 
-class _Dns(socketserver.ThreadingTCPServer):
+class _ByUdp(socketserver.DatagramRequestHandler):
+    """What older ones speak."""
+
+    def handle(self) -> None:
+        self.wfile.write(_answer(self.rfile.read()))
+
+
+class _TcpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
 @contextlib.contextmanager
 def _dns() -> Iterator[str]:
-    with _Dns(("127.0.0.1", 0), _Asked) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with (
+        _TcpServer(("127.0.0.1", 0), _ByTcp) as tcp,
+        socketserver.UDPServer(("127.0.0.1", tcp.server_address[1]), _ByUdp) as udp,
+    ):
+        threads = [threading.Thread(target=server.serve_forever) for server in (tcp, udp)]
+        for thread in threads:
+            thread.start()
         try:
-            yield f"127.0.0.1:{server.server_address[1]}"
+            yield f"127.0.0.1:{tcp.server_address[1]}"
         finally:
-            server.shutdown()
-            thread.join()
+            for server, thread in zip((tcp, udp), threads, strict=True):
+                server.shutdown()
+                thread.join()
 
 
 @contextlib.contextmanager
