@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from hearth.api.kinds import (
     TOKEN_REVIEW,
 )
 from tests.system.node_rig import MODES, eventually, node
+from tests.system.running import eventually as soon
 
 #: Answers what a file holds, whom it runs as, and dies or hangs when told to.
 APP = """
@@ -332,3 +336,17 @@ def test_a_pod_knows_the_token_of_its_account(tmp_path, mode):
         assert user["extra"]["authentication.kubernetes.io/pod-name"] == ["one"]
 
     story(tmp_path, mode, act)
+
+
+@root
+def test_nothing_stays_mounted_when_the_agent_is_killed(tmp_path):
+    """The zygotes outlive it by a moment, and clean up."""
+    program = Path(__file__).with_name("pod_with_memory.py")
+    with subprocess.Popen(
+        [sys.executable, program, str(tmp_path)], stdout=subprocess.PIPE
+    ) as agent:
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == b"ready\n"
+        assert mounts_left(tmp_path) != []
+        agent.kill()
+    soon(lambda: mounts_left(tmp_path) == [], what="nothing is mounted any more")

@@ -97,7 +97,7 @@ class NodeAgent:
         cgroups = open_cgroups(settings.cgroups, settings.name, os.getpid())
         network = await open_network(settings.netns, str(settings.state.resolve()))
         self._zygotes.at_end = {
-            "commands": network.removal if network is not None else [],
+            "commands": [*(network.removal if network is not None else []), self._volumes.at_end],
             "directories": cgroups.parents if cgroups is not None else [],
         }
         cache = PackageCache(

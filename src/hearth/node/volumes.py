@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from hearth.api.errors import ApiError, NotFound
@@ -40,6 +40,10 @@ __all__ = ["Mount", "VolumeFault", "Volumes", "mounts_of"]
 
 TOKEN_LIFETIME_S = 3600  #: of a service account's token, when its volume does not say
 TOKEN_RENEW_SHARE = 0.8  #: of its lifetime, after which a token is replaced (kubelet's)
+_UNMOUNT = (
+    'while read -r _ path _; do case "$path" in "$1"/*) umount -l "$path";; esac; '
+    "done < /proc/self/mounts"
+)
 _REFRESHED = ("secret", "configMap", "projected", "downwardAPI")
 
 
@@ -60,14 +64,6 @@ class _Token:
     renew_at_s: float  #: of the machine's clock
 
 
-@dataclass(slots=True)
-class _Materialised:
-    """What a pod has."""
-
-    mounted: list[Path] = field(default_factory=list)  #: tmpfs to unmount
-    tokens: dict[tuple[str, str, int], _Token] = field(default_factory=dict)
-
-
 class Volumes:
     """The volumes of one node's pods. Belongs to one event loop."""
 
@@ -83,7 +79,7 @@ class Volumes:
         self._claims = Claims(client, node, state)
         self._root = state.resolve() / "volumes"
         self._allocatable = allocatable or {}
-        self._pods: dict[str, _Materialised] = {}
+        self._pods: dict[str, dict[tuple[str, str, int], _Token]] = {}  #: tokens by pod
 
     async def materialise(self, pod: Wire, only: set[str] | None = None) -> dict[str, Path]:
         """Every volume of the pod by its name; calling it again is harmless.
@@ -111,25 +107,31 @@ class Volumes:
 
     async def remove(self, uid: str) -> None:
         """End all that lived with the pod."""
-        state = self._pods.pop(uid, None)
-        for path in state.mounted if state else ():
-            with contextlib.suppress(OSError):
-                unmount(str(path))
-        await asyncio.to_thread(shutil.rmtree, self._root / uid, ignore_errors=True)
+        self._pods.pop(uid, None)
+        await self._remove(self._root / uid)
 
     async def sweep(self, uids: set[str]) -> None:
         """Remove what an earlier agent left of pods other than these."""
         for folder in self._root.glob("*"):
             if folder.name not in uids:
-                for path in _mounts_below(folder):
-                    with contextlib.suppress(OSError):
-                        unmount(path)
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                await self._remove(folder)
+
+    async def _remove(self, folder: Path) -> None:
+        for path in _mounts_below(folder):
+            with contextlib.suppress(OSError):
+                unmount(path)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    @property
+    def at_end(self) -> list[str]:
+        """A command that unmounts everything, for when the agent is killed."""
+        return ["/bin/sh", "-c", _UNMOUNT, "unmount", str(self._root)]
 
     async def close(self) -> None:
         """Unmount everything; files stay for the next agent to sweep."""
-        for uid in list(self._pods):
-            await self.remove(uid)
+        for path in _mounts_below(self._root):
+            with contextlib.suppress(OSError):
+                unmount(path)
 
     async def _one(self, pod: Wire, volume: Wire, *, fresh: bool) -> Path:
         name = str(volume.get("name"))
@@ -170,7 +172,6 @@ class Volumes:
             except OSError as error:
                 directory.rmdir()
                 raise VolumeFault(f"medium Memory: {error}") from error
-            self._of(pod).mounted.append(directory)
         elif source.get("medium"):
             directory.rmdir()
             raise VolumeFault(f"medium {source['medium']}: this node has none")
@@ -246,7 +247,7 @@ class Volumes:
         audience = str(source.get("audience") or "")
         account = str(spec_of(pod).get("serviceAccountName") or "default")
         asked = (account, audience, lifetime_s)
-        tokens = self._of(pod).tokens
+        tokens = self._pods.setdefault(uid_of(pod), {})
         token = tokens.get(asked)
         if token is None or time.time() >= token.renew_at_s:
             request: Wire = {
@@ -274,9 +275,6 @@ class Volumes:
             token = _Token(str(answer["status"]["token"]), renew_at_s)
             tokens[asked] = token
         return token_file(source, token.value, mode, _sole_user(pod))
-
-    def _of(self, pod: Wire) -> _Materialised:
-        return self._pods.setdefault(uid_of(pod), _Materialised())
 
 
 def mounts_of(
