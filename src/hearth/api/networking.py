@@ -12,7 +12,7 @@ from hearth.api.errors import FieldError
 from hearth.api.kinds import CERTIFICATE, CLUSTER_DOMAIN_CLAIM
 from hearth.api.meta import Wire, spec_of
 from hearth.api.registry import Column, Resource, condition
-from hearth.api.serving.validation import missing
+from hearth.api.serving.faults import missing
 from hearth.api.serving.views import Status
 from hearth.api.views import View
 

@@ -169,11 +169,25 @@ def _split(host: Host) -> list[Host]:
     return [replace(host, internal=()), inside]
 
 
+#: RFC 7239's header, which Knative's runtime contract promises to apps.
+_FORWARDED = {
+    "header": {
+        "key": "forwarded",
+        "value": (
+            'for="%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%";host="%REQ(:AUTHORITY)%"'
+            ";proto=%REQ(X-FORWARDED-PROTO)%"
+        ),
+    },
+    "append_action": "ADD_IF_ABSENT",
+}
+
+
 def _virtual_host(host: Host, https_port: int) -> dict[str, Any]:
     return {
         "name": host.name,
         "domains": list(host.domains),
         "include_request_attempt_count": True,
+        "request_headers_to_add": [_FORWARDED],
         "request_headers_to_remove": [n for n in OWN_HEADERS if n not in _OF_REVISIONS],
         "response_headers_to_remove": [RETRY_HEADER],
         "routes": [

@@ -35,7 +35,17 @@ def default_revision_spec(spec: Any) -> Wire:
     writable = _writable(filled.get("volumes"))
     for number, container in enumerate(containers):
         if isinstance(container, dict):
-            _default_container(container, number, writable, alone=len(containers) == 1)
+            alone = len(containers) == 1
+            if not container.get("name"):
+                container["name"] = USER_CONTAINER if alone else f"{USER_CONTAINER}-{number}"
+            if alone or container.get("ports"):
+                _default_probe(container)
+            _default_container(container, writable)
+    for number, container in enumerate(filled.get("initContainers") or ()):
+        if isinstance(container, dict):
+            if not container.get("name"):
+                container["name"] = f"init-container-{number}" if number else "init-container"
+            _default_container(container, writable)
     return filled
 
 
@@ -46,19 +56,27 @@ def _writable(volumes: Any) -> set[str]:
     return {str(v.get("name")) for v in found if any(kind in v for kind in kinds)}
 
 
-def _default_container(container: Wire, number: int, writable: set[str], *, alone: bool) -> None:
-    if not container.get("name"):
-        container["name"] = USER_CONTAINER if alone else f"{USER_CONTAINER}-{number}"
+def _default_probe(container: Wire) -> None:
+    """What serves is ready when its port takes connections, if it does not say otherwise."""
+    probe = container.setdefault("readinessProbe", {}) or {}
+    if isinstance(probe, dict):
+        container["readinessProbe"] = probe
+        if not any(handler in probe for handler in ("tcpSocket", "httpGet", "exec", "grpc")):
+            probe["tcpSocket"] = {"port": 0}
+
+
+def _default_container(container: Wire, writable: set[str]) -> None:
     container.setdefault("resources", {})
-    serves = alone or container.get("ports")
-    if serves and not container.get("readinessProbe"):
-        container["readinessProbe"] = {"successThreshold": 1, "tcpSocket": {"port": 0}}
     probe = container.get("readinessProbe")
     if isinstance(probe, dict):
-        handlers = ("tcpSocket", "httpGet", "exec", "grpc")
-        if not any(handler in probe for handler in handlers):
-            probe["tcpSocket"] = {"port": 0}
-        probe.setdefault("successThreshold", 1)
+        probe["successThreshold"] = probe.get("successThreshold") or 1
+        if probe.get("periodSeconds"):  # without, it is asked as often as Knative likes
+            probe["failureThreshold"] = probe.get("failureThreshold") or 3
+            probe["timeoutSeconds"] = probe.get("timeoutSeconds") or 1
+    for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
+        probe = container.get(kind)
+        if isinstance(probe, dict) and isinstance(probe.get("grpc"), dict):
+            probe["grpc"].setdefault("service", "")
     for mount in container.get("volumeMounts") or ():
         if isinstance(mount, dict) and mount.get("name") not in writable:
             mount["readOnly"] = True

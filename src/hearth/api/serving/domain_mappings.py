@@ -16,7 +16,8 @@ from hearth.api.kinds import DOMAIN_MAPPING
 from hearth.api.meta import Wire, metadata, name_of, namespace_of, spec_of
 from hearth.api.names import CLUSTER_DOMAIN
 from hearth.api.registry import Column, Resource, at, condition
-from hearth.api.serving.validation import disallowed, missing, same_creator
+from hearth.api.serving.faults import disallowed, missing
+from hearth.api.serving.validation import same_creator
 from hearth.api.serving.views import Addressable, Status
 from hearth.api.views import View
 

@@ -7,45 +7,20 @@ and metadata_validation.go.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from hearth.api.errors import FieldError
 from hearth.api.meta import Wire, annotations_of, metadata, name_of, spec_of
 from hearth.api.names import CODE_ANNOTATION, CODE_DIGEST_ANNOTATION, RUNTIME_IMAGE_PREFIX
 from hearth.api.serving.annotations import autoscaling_faults
+from hearth.api.serving.faults import Faults, disallowed, missing, out_of_bounds, wrong
+from hearth.api.serving.pod_validation import pod_faults
 from hearth.api.serving.schedule import schedule_faults
 
 MAX_TIMEOUT_SECONDS = 600
 MAX_CONCURRENCY = 1000
-RESERVED_PORTS = frozenset({8008, 8012, 8013, 8022, 9090, 9091})
-RESERVED_ENV = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"})
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
-_DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}$")
-
-Faults = Iterator[FieldError]
-
-
-def missing(path: str) -> FieldError:
-    """The field must be there."""
-    return FieldError(path, f"missing field(s): {path}", "FieldValueRequired")
-
-
-def disallowed(path: str) -> FieldError:
-    """The field must not be there."""
-    return FieldError(path, f"must not set the field(s): {path}", "FieldValueForbidden")
-
-
-def wrong(path: str, value: Any, why: str = "") -> FieldError:
-    """The field has a value that is not allowed."""
-    said = f"invalid value: {value}: {path}"
-    return FieldError(path, f"{said}\n{why}" if why else said)
-
-
-def out_of_bounds(path: str, value: Any, low: Any, high: Any) -> FieldError:
-    """The number must be between the two."""
-    return FieldError(path, f"expected {low} <= {value} <= {high}: {path}")
 
 
 def validate_name(wire: Wire) -> Faults:
@@ -151,7 +126,7 @@ def _revision_spec(spec: Wire, annotations: Any, path: str) -> Faults:
         value = spec.get(field) or 0
         if not 0 <= value <= (timeout or MAX_TIMEOUT_SECONDS):
             yield out_of_bounds(f"{path}.{field}", value, 0, timeout or MAX_TIMEOUT_SECONDS)
-    yield from _containers(spec, path)
+    yield from pod_faults(spec, path)
     images = [str(c.get("image") or "") for c in spec.get("containers") or ()]
     if any(image.startswith(RUNTIME_IMAGE_PREFIX) for image in images):
         above = path.removesuffix(".spec") if path != "spec" else ""
@@ -171,90 +146,6 @@ def _code(annotations: Any, path: str) -> Faults:
         yield wrong(f"{path}[{CODE_DIGEST_ANNOTATION}]", digest, why)
     if not digest and re.match(r"(hearth|https?):", url):
         yield missing(f"{path}[{CODE_DIGEST_ANNOTATION}]")
-
-
-def _containers(spec: Wire, path: str) -> Faults:
-    containers = spec.get("containers") or []
-    if not containers:
-        yield missing(f"{path}.containers")
-        return
-    with_ports = [c for c in containers if c.get("ports")]
-    if len(containers) > 1 and len(with_ports) != 1:
-        if with_ports:
-            said = f"more than one container port is set: {path}.containers[*].ports"
-            yield FieldError(
-                f"{path}.containers[*].ports", f"{said}\nOnly a single port is allowed"
-            )
-        else:
-            yield missing(f"{path}.containers[*].ports")
-    names = set()
-    for number, container in enumerate(containers):
-        at = f"{path}.containers[{number}]"
-        yield from _container(container, at)
-        if container.get("name") in names:
-            said = f'duplicate container name "{container["name"]}": {at}.name'
-            yield FieldError(f"{at}.name", said)
-        names.add(container.get("name"))
-
-
-def _container(container: Wire, path: str) -> Faults:
-    if not container.get("image"):
-        yield missing(f"{path}.image")
-    name = container.get("name") or ""
-    if name and not _DNS_1123.match(name):
-        yield wrong(f"{path}.name", name, "not a DNS 1123 label")
-    if name in ("queue-proxy",):
-        yield FieldError(f"{path}.name", f'"{name}" is a reserved container name: {path}.name')
-    for field in ("lifecycle", "stdin", "stdinOnce", "tty", "volumeDevices"):
-        if container.get(field):
-            yield disallowed(f"{path}.{field}")
-    for number, variable in enumerate(container.get("env") or ()):
-        yield from _variable(variable, f"{path}.env[{number}]")
-    yield from _ports(container.get("ports") or [], f"{path}.ports")
-    for kind in ("readinessProbe", "livenessProbe", "startupProbe"):
-        if container.get(kind):
-            yield from _probe(container[kind], f"{path}.{kind}")
-
-
-def _variable(variable: Wire, path: str) -> Faults:
-    name = variable.get("name")
-    if not name:
-        yield missing(f"{path}.name")
-    elif name in RESERVED_ENV:
-        yield FieldError(
-            f"{path}.name", f'"{name}" is a reserved environment variable: {path}.name'
-        )
-
-
-def _ports(ports: list[Wire], path: str) -> Faults:
-    if len(ports) > 1:
-        said = f"more than one container port is set: {path}\nOnly a single port is allowed"
-        yield FieldError(path, said)
-    for port in ports[:1]:
-        number = port.get("containerPort") or 0
-        if number in RESERVED_PORTS:
-            said = f"{number} is a reserved port: {path}.containerPort"
-            yield FieldError(f"{path}.containerPort", said)
-        elif not 1 <= number <= 65535:
-            yield out_of_bounds(f"{path}.containerPort", number, 1, 65535)
-        if port.get("protocol") not in (None, "", "TCP"):
-            yield wrong(f"{path}.protocol", port.get("protocol"))
-        if port.get("name") not in (None, "", "h2c", "http1", "user-port"):
-            why = 'Port name "h2c", "http1" or empty'
-            yield wrong(f"{path}.name", port.get("name"), why)
-        for field in ("hostPort", "hostIP"):
-            if port.get(field):
-                yield disallowed(f"{path}.{field}")
-
-
-def _probe(probe: Wire, path: str) -> Faults:
-    handlers = [name for name in ("exec", "httpGet", "tcpSocket", "grpc") if name in probe]
-    if len(handlers) > 1:
-        yield FieldError(path, f"expected exactly one, got both: {', '.join(handlers)}")
-    for field, low in (("periodSeconds", 0), ("initialDelaySeconds", 0), ("timeoutSeconds", 0)):
-        value = probe.get(field, 0)
-        if not low <= value <= 2**31:
-            yield out_of_bounds(f"{path}.{field}", value, low, 2**31 - 1)
 
 
 def _traffic(traffic: Any, path: str, *, of_service: bool) -> Faults:

@@ -49,7 +49,7 @@ def test_defaults_are_knatives():
         pytest.param(service({"ports": [{"containerPort": 9090}]}), "9090 is a reserved port",
                      id="reserved-port"),
         pytest.param(service({"ports": [{"containerPort": 80, "name": "grpc"}]}),
-                     "invalid value: grpc", id="port-name"),
+                     "Port name grpc is not allowed", id="port-name"),
         pytest.param(service({"env": [{"name": "PORT"}]}), '"PORT" is a reserved', id="env"),
         pytest.param(service({"lifecycle": {"preStop": {}}}), "must not set the field(s)",
                      id="lifecycle"),
