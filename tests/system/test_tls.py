@@ -34,7 +34,7 @@ from hearth.api.meta import condition_of, status_of
 from hearth.api.tls import data_of
 from hearth.kit.x509 import make_authority, make_certificate
 from tests.system.pebble import pebble
-from tests.system.running import Running, eventually, up
+from tests.system.running import Running, eventually, free_port, up
 
 FUNCTION = "def handle(request):\n    return 'here'\n"
 HOST = "shop.example.com"
@@ -276,3 +276,18 @@ def served_pem(url: str) -> str:
 
 def issuer_of(pem: str) -> str:
     return x509.load_pem_x509_certificate(pem.encode()).issuer.rfc4514_string()
+
+
+def test_a_restart_serves_the_same_certificate(tmp_path, source):
+    flags = ("--https-port", str(free_port()))
+    with up(tmp_path / "state", *flags, pool=1) as first:
+        first.hearth("deploy", "again", "--source", source(app__py=FUNCTION))
+        configure(first, external_domain_tls="Enabled")
+        eventually(lambda: https_ready(first, SERVICE, "again"), 20, "https")
+        url, trusted = url_of(first, SERVICE, "again"), authority_of(first)
+        was = serial(url, trusted)
+    with up(tmp_path / "state", *flags, pool=1) as second:
+        eventually(lambda: https_ready(second, SERVICE, "again"), 20, "https again")
+        assert url_of(second, SERVICE, "again") == url
+        assert serial(url, trusted) == was
+        assert get(url, trusted) == (200, b"here")
