@@ -101,7 +101,9 @@ def apply(current: Wire | None, applied: Wire, manager: str, at: str, *, force: 
         for path in from_fields_v1(entry.get("fieldsV1") or {})
     )  # fmt: skip
     merged = _merge(current or {}, applied, "")
-    for path in sorted(had - wanted - others, key=len, reverse=True):
+    # A map that was owned empty is still there when something in it is owned now.
+    kept = {path[:length] for path in wanted | others for length in range(1, len(path) + 1)}
+    for path in sorted(had - kept, key=len, reverse=True):
         _remove(merged, path)
     noted = _replace(entries, manager, "Apply", "", to_fields_v1(wanted), at)
     return _with_entries(merged, noted)

@@ -64,6 +64,17 @@ def test_what_an_apply_leaves_out_is_removed():
     assert owners(second) == {"me": {"spec.n"}}
 
 
+@pytest.mark.parametrize("other", [None, {"b": "2"}])
+def test_a_map_that_was_applied_empty_can_be_filled(other):
+    wire = apply(None, {"metadata": {"name": "a"}, "data": {}}, "me", AT, force=False)
+    if other:
+        wire = note_update(wire, {**wire, "data": other}, "you", AT)
+    filled = apply(wire, {"metadata": {"name": "a"}, "data": {"a": "1"}}, "me", AT, force=False)
+    assert filled["data"] == {**(other or {}), "a": "1"}
+    emptied = apply(filled, {"metadata": {"name": "a"}, "data": {}}, "me", AT, force=False)
+    assert emptied["data"] == (other or {})
+
+
 def test_an_apply_over_anothers_field_is_a_conflict_that_names_it():
     wire = note_update(None, {"metadata": {"name": "a"}, "spec": {"n": 1}}, "one", AT)
     wanted = {"metadata": {"name": "a"}, "spec": {"n": 2}}
