@@ -74,7 +74,8 @@ def test_apply_changes_only_what_differs(running, kn):
 
 def test_what_is_exported_can_be_imported_with_its_revisions(running, kn, tmp_path):
     kn("service", "create", "three", IMAGE, code("v1"), "--env", "A=1")
-    kn("service", "update", "three", "--env", "A=2")
+    # A name of its own: kn creates three-00001 again, which must not be the new service's first.
+    kn("service", "update", "three", "--env", "A=2", "--revision-name", "new")
     kn("service", "update", "three", "--traffic", "three-00001=60,@latest=40")
     exported = tmp_path / "export.json"
     exported.write_text(
