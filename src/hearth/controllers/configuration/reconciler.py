@@ -62,7 +62,7 @@ class ConfigurationReconciler:
     async def _collect(self, key: ObjectKey, configuration: Wire, status: Wire) -> float | None:
         """Remove revisions that nobody needs; returns when to look again."""
         revisions = self.revisions.by_index(BY_CONFIGURATION, str(key))
-        latest = str(status.get("latestReadyRevisionName") or "")
+        latest = [status.get(f"latest{which}RevisionName") or "" for which in ("Created", "Ready")]
         gone, again_s = garbage(revisions, latest, self.gc(), self.clock.now())
         for revision in gone:
             name = name_of(revision)

@@ -94,16 +94,20 @@ class Host:
 
 
 def shares(weights: Sequence[Weight]) -> list[tuple[int, tuple[Weight, ...]]]:
-    """Revisions by their timeouts, each group with its percentage and those before it."""
+    """Revisions by their timeouts, each group with the percentage of it and those before it.
+
+    The last has 100, whatever the weights sum to: a tag may have less while it is rolled out.
+    """
     groups: dict[tuple[int, int], list[Weight]] = {}
     for weight in weights:
         backend = weight.backend
         groups.setdefault((backend.answer_s, backend.idle_s), []).append(weight)
-    found, upto = [], 0
+    total, upto = sum(weight.percent for weight in weights) or 1, 0
+    found = []
     for group in groups.values():
         upto += sum(weight.percent for weight in group)
-        found.append((upto, tuple(group)))
-    return found
+        found.append((round(upto * 100 / total), tuple(group)))
+    return [*found[:-1], (100, found[-1][1])]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ Source: knative.dev/serving pkg/reconciler/gc/gc.go.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from hearth.api.config import GcConfig
@@ -17,13 +17,13 @@ _RESERVE = "reserve"
 
 
 def garbage(
-    revisions: Sequence[Wire], latest_ready: str, config: GcConfig, now: datetime
+    revisions: Sequence[Wire], latest: Collection[str], config: GcConfig, now: datetime
 ) -> tuple[list[Wire], float | None]:
     """The revisions to remove, the one that was active longest ago first.
 
     Args:
         revisions: all of one Configuration.
-        latest_ready: the name of its newest ready one, which always stays.
+        latest: the names of its newest and of its newest ready one, which always stay.
         config: what holds.
         now: the time.
 
@@ -33,7 +33,7 @@ def garbage(
     revisions = [revision for revision in revisions if not is_deleting(revision)]
     if config.is_off or len(revisions) <= config.min_non_active:
         return [], None
-    idle = [one for one in revisions if not _is_active(one, latest_ready)]
+    idle = [one for one in revisions if not _is_active(one, latest)]
     idle.sort(key=_last_active)
     may_go = len(idle) - config.min_non_active
     if may_go <= 0:
@@ -48,10 +48,10 @@ def garbage(
     return gone, min(waiting, default=None)
 
 
-def _is_active(revision: Wire, latest_ready: str) -> bool:
+def _is_active(revision: Wire, latest: Collection[str]) -> bool:
     """Whether it has traffic, may get some at once, or is to be kept."""
     return (
-        name_of(revision) == latest_ready
+        name_of(revision) in latest
         or annotations_of(revision).get(NO_GC_ANNOTATION, "").lower() == "true"
         or labels_of(revision).get(ROUTING_STATE_LABEL) != _RESERVE
     )

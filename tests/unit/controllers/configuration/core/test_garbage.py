@@ -30,7 +30,7 @@ def revision(name, *, made=10.0, left=5.0, state="reserve", **annotations):
     }
 
 
-def removed(config, *revisions, latest=""):
+def removed(config, *revisions, latest=()):
     return [one["metadata"]["name"] for one in garbage(revisions, latest, config, NOW)[0]]
 
 
@@ -53,7 +53,7 @@ def test_what_may_be_needed_stays(kept):
 
 
 def test_the_latest_ready_revision_stays():
-    assert removed(STRICT, revision("a"), revision("b"), latest="a") == ["b"]
+    assert removed(STRICT, revision("a"), revision("b"), latest=["a"]) == ["b"]
 
 
 def test_some_stay_though_they_are_stale():
@@ -72,7 +72,7 @@ def test_too_many_go_though_they_are_young():
 
 
 def test_when_to_look_again_is_when_the_next_is_stale():
-    _, again_s = garbage([revision("a", left=0.75), revision("b", left=0.5)], "", STRICT, NOW)
+    _, again_s = garbage([revision("a", left=0.75), revision("b", left=0.5)], [], STRICT, NOW)
     assert again_s == pytest.approx(HOUR / 4)
 
 
