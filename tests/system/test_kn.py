@@ -88,7 +88,8 @@ def test_what_is_exported_can_be_imported_with_its_revisions(running, kn, tmp_pa
     eventually(lambda: "three-" not in kn("revision", "list"), 10, "its revisions are gone")
     assert "imported to latest revision" in kn("service", "import", str(exported))
     traffic = json.loads(kn("service", "describe", "three", "-o", "json"))["status"]["traffic"]
-    assert [one["percent"] for one in traffic] == [60, 40]
+    shares = {one["revisionName"]: one["percent"] for one in traffic}
+    assert shares == {"three-00001": 60, "three-new": 40}
     assert {running.call("three").body for _ in range(40)} == {b"v11", b"v12"}
 
 
