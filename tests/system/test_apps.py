@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hearth.api.kinds import REVISION, SERVICE
+from hearth.api.kinds import POD, REVISION, SERVICE
 from tests.system.running import EXAMPLES, command_line, eventually
 
 ASGI = """
@@ -59,6 +59,21 @@ def test_the_answer_names_the_phases_of_its_cold_start_when_asked(running, sourc
     phases = [part.split(";")[0].strip() for part in timing.split(",")]
     assert phases == ["held", "claimed", "injected", "listening", "released"]
     running.hearth("delete", "timed")
+
+
+def test_a_claimed_pod_has_its_revisions_time_to_end(running, source):
+    code = source(app__py=FUNCTION)
+    running.hearth("deploy", "patient", "--source", code, "--initial-scale", "0", "--timeout", "77")
+    running.call("patient")
+    label = "serving.knative.dev/service=patient"
+
+    def graces():
+        pods = running.api(lambda client: client.list(POD, "default", label_selector=label)).items
+        return [pod["spec"]["terminationGracePeriodSeconds"] for pod in pods]
+
+    eventually(graces, 10, "the pod is adopted")
+    assert graces() == [77]
+    running.hearth("delete", "patient")
 
 
 def test_requirements_are_there_when_the_app_starts(running, source, tmp_path):

@@ -21,6 +21,8 @@ from hearth.apiserver.core.lifecycle import Writer
 from hearth.apiserver.core.paths import Target
 from hearth.apiserver.objects import Objects, Outcome
 
+_GRACE = "terminationGracePeriodSeconds"
+
 
 def scale_of(wire: Wire) -> Wire:
     """The ``autoscaling/v1`` Scale of an object."""
@@ -88,7 +90,8 @@ async def adopt(objects: Objects, target: Target, wanted: Any, by: Writer) -> Ou
     """Move a warm pod into the namespace of the revision that claimed it.
 
     The body's metadata gives the namespace, the labels and owners (which replace the pod's) and
-    annotations (which are added). Name and UID stay.
+    annotations (which are added); its spec may give ``terminationGracePeriodSeconds``, the one
+    field of a running pod's spec that is the app's to say. Name and UID stay.
 
     Raises:
         Conflict: the pod is going, or has been adopted already.
@@ -97,6 +100,7 @@ async def adopt(objects: Objects, target: Target, wanted: Any, by: Writer) -> Ou
     namespace = meta.get("namespace")
     if not namespace or target.resource.kind != POD:
         raise BadRequest(f"pods/adopt of {target.key}: metadata.namespace is empty")
+    grace = _grace(target, spec_of(wanted))
 
     def moved(pod: Wire) -> Wire:
         _check_warm(target, pod)
@@ -107,7 +111,8 @@ async def adopt(objects: Objects, target: Target, wanted: Any, by: Writer) -> Ou
             "annotations": {**annotations_of(pod), **annotations_of(wanted)},
             "ownerReferences": meta.get("ownerReferences") or [],
         }
-        return note_update(pod, {**pod, "metadata": changed}, by.manager, by.at)
+        adopted = {**pod, "metadata": changed, "spec": {**spec_of(pod), **grace}}
+        return note_update(pod, adopted, by.manager, by.at)
 
     try:
         return await objects.move(target, moved)
@@ -116,6 +121,17 @@ async def adopt(objects: Objects, target: Target, wanted: Any, by: Writer) -> Ou
             said = f"pod {target.key}: is gone or has been adopted already"
             raise Conflict(said) from error
         raise
+
+
+def _grace(target: Target, spec: Wire) -> Wire:
+    seconds = spec.get(_GRACE)
+    if seconds is None:
+        return {}
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or seconds < 0:
+        raise BadRequest(
+            f"pods/adopt of {target.key}: spec.{_GRACE} is {seconds!r}, expected whole seconds"
+        )
+    return {_GRACE: seconds}
 
 
 def _check_warm(target: Target, pod: Wire) -> None:

@@ -77,8 +77,9 @@ def make_fallback_pod(replica_set: Wire, name: str) -> Wire:
 
 
 def make_adoption(replica_set: Wire, pool: str, at: str) -> Wire:
-    """The metadata by which a set adopts a warm pod."""
+    """The metadata by which a set adopts a warm pod, and the time that its app has to end."""
     template = spec_of(replica_set).get("template") or {}
+    grace = spec_of(template).get("terminationGracePeriodSeconds")
     claim = {CLAIMED_FROM_ANNOTATION: pool, CLAIMED_AT_ANNOTATION: at}
     return {
         "metadata": {
@@ -86,7 +87,8 @@ def make_adoption(replica_set: Wire, pool: str, at: str) -> Wire:
             "labels": dict(labels_of(template)),
             "annotations": {**annotations_of(template), **claim},
             "ownerReferences": [owner_reference(replica_set)],
-        }
+        },
+        **({"spec": {"terminationGracePeriodSeconds": grace}} if grace is not None else {}),
     }
 
 

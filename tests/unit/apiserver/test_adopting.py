@@ -131,3 +131,24 @@ def test_what_cannot_be_done_is_refused_and_the_pod_stays(tmp_path):
             await adopt(api, wanted(), "python-2")
 
     run(tmp_path, story)
+
+
+def test_the_time_that_an_app_has_to_end_is_its_revisions_and_nothing_else_of_the_spec(tmp_path):
+    async def story(api):
+        before = await warm(api)
+        spec = {"terminationGracePeriodSeconds": 300, "hostNetwork": True}
+        after = await adopt(api, {**wanted(), "spec": spec})
+        assert after["spec"] == {**before["spec"], "terminationGracePeriodSeconds": 300}
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize("seconds", [-1, "300", True, 1.5])
+def test_a_time_to_end_that_is_none_is_refused(tmp_path, seconds):
+    async def story(api):
+        await warm(api)
+        body = {**wanted(), "spec": {"terminationGracePeriodSeconds": seconds}}
+        with pytest.raises(BadRequest, match="expected whole seconds"):
+            await adopt(api, body)
+
+    run(tmp_path, story)
