@@ -84,13 +84,13 @@ class Autoscaler:
 class Edge:
     """One gateway and the world it sees."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, **settings: Any) -> None:
         self.api = FakeApi()
         self.autoscaler = Autoscaler()
         client = Client(self.api)
         self.informers = Informers(client)
-        settings = GatewaySettings(name="g", state=state, port=0)
-        self.gateway = Gateway(client, self.informers, self.autoscaler, settings, SystemClock())
+        told = GatewaySettings(name="g", state=state, port=0, **settings)
+        self.gateway = Gateway(client, self.informers, self.autoscaler, told, SystemClock())
         self.port = self.gateway.http_port
         self.session: aiohttp.ClientSession
 
@@ -211,9 +211,9 @@ class Edge:
 
 
 @contextlib.asynccontextmanager
-async def open_edge(state: Path) -> AsyncIterator[Edge]:
-    """A gateway that answers."""
-    edge = Edge(state)
+async def open_edge(state: Path, **settings: Any) -> AsyncIterator[Edge]:
+    """A gateway that answers; ``settings`` are those of ``GatewaySettings``."""
+    edge = Edge(state, **settings)
     tasks = [asyncio.create_task(edge.informers.run())]
     tasks += [asyncio.create_task(part.run()) for part in edge.gateway.parts()]
     ready = asyncio.create_task(edge.gateway.ready.wait())

@@ -43,6 +43,7 @@ def make_bootstrap(
     xds: str,
     activator: str,
     admin: str,
+    headers_timeout_s: float = 60.0,
 ) -> Config:
     """The bootstrap.
 
@@ -54,7 +55,9 @@ def make_bootstrap(
         xds: path of a unix socket, as are the last two.
         activator: likewise.
         admin: likewise.
+        headers_timeout_s: for a request's headers to be whole.
     """
+    timeout = f"{headers_timeout_s:g}s"
     return {
         "node": {"id": name, "cluster": "hearth"},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
@@ -71,9 +74,9 @@ def make_bootstrap(
                 _hold_cluster("hold-h2", http2=True),
             ],
             "listeners": [
-                _edge("edge", edge, fragments=1),
-                _edge("https", https, fragments=1, tls=True),
-                _edge("inside", inside, fragments=2),
+                _edge("edge", edge, timeout, fragments=1),
+                _edge("https", https, timeout, fragments=1, tls=True),
+                _edge("inside", inside, timeout, fragments=2),
                 _cold("cold", "hold"),
                 _cold("cold-h2", "hold-h2"),
             ],
@@ -170,7 +173,9 @@ _ROUTER = {
 }
 
 
-def _edge(name: str, address: Address, *, fragments: int, tls: bool = False) -> Config:
+def _edge(
+    name: str, address: Address, timeout: str, *, fragments: int, tls: bool = False
+) -> Config:
     """A listener for requests; see ``make_scopes`` for what the number of key fragments does."""
     by_host = {
         "header_value_extractor": {"name": ":authority", "element_separator": ":", "index": 0}
@@ -185,7 +190,7 @@ def _edge(name: str, address: Address, *, fragments: int, tls: bool = False) -> 
         http_filters=[_ROUTER],
         use_remote_address=True,
         normalize_path=False,
-        request_headers_timeout="60s",
+        request_headers_timeout=timeout,
         scoped_routes={
             "name": "hearth",
             "scope_key_builder": {"fragments": [by_host] * fragments},

@@ -119,6 +119,7 @@ class Gateway:
             xds=f"{sockets}/xds",
             activator=f"{sockets}/activator",
             admin=f"{sockets}/admin",
+            headers_timeout_s=settings.headers_timeout_s,
         )
         envoy = Envoy(config, settings.state, settings.workers, self.http_port, host=settings.host)
         envoy.on_death = self._limits.forget_streams

@@ -22,3 +22,4 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     held_max: int = 20_000  #: requests held at once; more get 503
     held_per_revision_max: int = 10_000
     stats_interval_s: float = 0.1  #: between Envoy's load reports (measured: 30 ms fresh)
+    headers_timeout_s: float = 60.0  #: for a request's headers to be whole; then 408
