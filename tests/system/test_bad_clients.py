@@ -73,7 +73,8 @@ def test_headers_that_are_too_large_are_answered_431(on_edge):
         pytest.param(b"GET / HTTP/1.1\r\n\r\n", id="no-host"),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", id="host-with-a-space"),
         pytest.param(
-            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"POST / HTTP/1.1\r\nHost: a\r\n"
+            b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
             id="two-lengths",
         ),
         pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", id="no-length"),
