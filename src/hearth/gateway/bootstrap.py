@@ -202,6 +202,7 @@ def _edge(
     return {
         "name": name,
         "address": {"socket_address": {"address": address[0], "port_value": address[1]}},
+        "freebind": True,  # the network of pods may come after Envoy
         "filter_chains": [{"filters": [manager], **(_tls() if tls else {})}],
     }
 

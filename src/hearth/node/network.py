@@ -222,17 +222,30 @@ async def open_network(wish: str, identity: str) -> Network | None:
     """
     if wish == "off" or (wish == "auto" and os.geteuid() != 0):
         return None
-    digest = hashlib.sha256(identity.encode()).digest()
-    bridge = f"hth{digest.hex()[:5]}"
     try:
         await _run("unshare", "--net", "true")
-        network = Network(bridge, _free_subnet(bridge, int.from_bytes(digest[:4])))
+        network = _planned(identity)
         await network.open()
     except (NetworkUnavailable, OSError) as error:
         if wish == "on":
             raise NetworkUnavailable(f"network namespaces: {error}") from error
         return None
     return network
+
+
+def planned_gateway(wish: str, identity: str) -> str:
+    """The node's own address among its pods, before there is a network; empty without one."""
+    if wish == "off" or (wish == "auto" and os.geteuid() != 0):
+        return ""
+    with contextlib.suppress(NetworkUnavailable, OSError):
+        return _planned(identity).gateway
+    return ""
+
+
+def _planned(identity: str) -> Network:
+    digest = hashlib.sha256(identity.encode()).digest()
+    bridge = f"hth{digest.hex()[:5]}"
+    return Network(bridge, _free_subnet(bridge, int.from_bytes(digest[:4])))
 
 
 def _free_subnet(bridge: str, start: int) -> ipaddress.IPv4Network:

@@ -7,11 +7,11 @@ pkg/securitycontext.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hearth.api.meta import Wire, annotations_of, labels_of, name_of, namespace_of, spec_of, uid_of
 from hearth.api.quantities import parse_cpu, parse_quantity
+from hearth.node.core.dns import Resolving
 from hearth.node.cri import api_pb2 as pb
 from hearth.node.environment import expand
 from hearth.node.volumes import Mount
@@ -29,17 +29,8 @@ _MASKED = [
 _READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolver:
-    """A pod's ``resolv.conf``."""
-
-    servers: Sequence[str] = ()
-    searches: Sequence[str] = ()
-    options: Sequence[str] = ()
-
-
 def sandbox_config(
-    pod: Wire, log_folder: str, cgroup: str, attempt: int, resolver: Resolver | None
+    pod: Wire, log_folder: str, cgroup: str, attempt: int, resolver: Resolving | None
 ) -> Any:
     """The ``PodSandboxConfig`` of a pod.
 

@@ -192,7 +192,7 @@ class ContainerPod:
             parent = runtime.cgroups.name_of(self.uid)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._sandbox_config = sandbox_config(
-            pod, str(self._folder), parent, attempt, runtime.resolver(pod)
+            pod, str(self._folder), parent, attempt, runtime.resolving_of(pod)
         )
         request = pb.RunPodSandboxRequest(
             config=self._sandbox_config, runtime_handler=await self._handler()

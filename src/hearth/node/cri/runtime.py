@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from hearth.api.meta import Wire
 from hearth.client import Client
 from hearth.kit.tasks import TaskGroup
 from hearth.node.cgroups import Cgroups
+from hearth.node.core.dns import Resolving, resolving_of
 from hearth.node.cri import pause
 from hearth.node.cri.client import Cri, CriError
-from hearth.node.cri.configs import Resolver
 from hearth.node.cri.containerd import Containerd, NoContainerRuntime
 from hearth.node.cri.images import Images
 from hearth.node.imageserver import ImagesRefused
@@ -63,7 +62,6 @@ class ContainerRuntime:
         self.events = events
         self.volumes = volumes
         self.cgroups = cgroups
-        self.resolver: Callable[[Wire], Resolver | None] = lambda pod: None
         self._network = network
         self._containerd: Containerd | None = None
         self._opened: Opened | None = None
@@ -91,6 +89,10 @@ class ContainerRuntime:
                 self._tasks.start(cri.watch_exits(), name="containers that end")
                 self._opened = Opened(cri, Images(self.client, cri, self.events), containerd.socket)
             return self._opened
+
+    def resolving_of(self, pod: Wire) -> Resolving | None:
+        """How the pod resolves names; None: as this machine does."""
+        return resolving_of(pod, self._network.gateway) if self._network is not None else None
 
     async def handler_of(self, runtime_class: str) -> str:
         """The handler of a RuntimeClass; empty for the default one.
