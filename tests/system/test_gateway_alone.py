@@ -16,7 +16,7 @@ import pytest
 from hearth.api.meta import ObjectKey
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight
-from hearth.gateway.envoy import Envoy, free_port
+from hearth.gateway.envoy import Envoy, free_ports
 from hearth.gateway.translate import (
     make_cluster,
     make_load_assignment,
@@ -82,9 +82,9 @@ def alone(tmp_path):
 
     def run(story):
         async def whole():
-            port = free_port("127.0.0.1", 0)
+            port, *others = free_ports(*(("127.0.0.1", 0) for _ in range(3)))
             paths = {name: str(tmp_path / name) for name in ("xds", "activator", "admin")}
-            https, inside = (("127.0.0.1", free_port("127.0.0.1", 0)) for _ in range(2))
+            https, inside = (("127.0.0.1", other) for other in others)
             config = make_bootstrap(
                 name="g", edge=("127.0.0.1", port), https=https, inside=inside, **paths
             )

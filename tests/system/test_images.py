@@ -26,6 +26,14 @@ echo "user $(/bin/busybox id -u)"
 """
 
 
+#: Fetches what its query names.
+FETCH = b"""#!/bin/busybox sh
+echo "Content-Type: text/plain"
+echo
+exec /bin/busybox wget -qO- "http://$QUERY_STRING/" 2>&1
+"""
+
+
 def _is_static(program: Path) -> bool:
     return b"/ld-linux" not in program.read_bytes()[:4096]
 
@@ -44,6 +52,7 @@ def loaded(running, tmp_path_factory):
         "bin/busybox": BUSYBOX.read_bytes(),
         "www/index.html": b"hello\n",
         "www/cgi-bin/about": SCRIPT,
+        "www/cgi-bin/fetch": FETCH,
         "etc/passwd": b"root:x:0:0::/:\nnobody:x:65534:65534::/:\n",
     }
     serve = ["/bin/busybox", "httpd", "-f", "-v", "-p", "8080", "-h", "/www"]
@@ -213,3 +222,14 @@ def test_nothing_is_left_of_a_deleted_service(loaded, deployed):
     eventually(gone, 30, "the pod is gone")
     shims = subprocess.run(["pgrep", "-fa", pod], capture_output=True, text=True, check=False)
     assert not shims.stdout
+
+
+def test_a_service_reaches_another_that_is_at_zero_by_its_names(loaded, deployed):
+    deployed("front")
+    deployed("back", annotations={"autoscaling.knative.dev/initial-scale": "0"})
+    ready(loaded, "front")
+    ready(loaded, "back")
+    for name in ("back.default.svc.cluster.local", "back.default.svc", "back.default"):
+        answer = loaded.call("front", f"/cgi-bin/fetch?{name}")
+        assert answer.body == b"hello\n", (name, answer.body)
+    assert b"bad address" in loaded.call("front", "/cgi-bin/fetch?nobody.default").body

@@ -99,7 +99,7 @@ async def until_cut(edge, path):
 def test_the_response_must_begin_within_timeout_seconds(on_app, method, limit):
     async def story(edge, app):
         answer, took_s = await timed(edge.get("t", "/5", method=method))
-        assert (answer, 0.9 < took_s < 1.6) == (TOO_LATE, True)
+        assert (answer, 0.9 < took_s < 3) == (TOO_LATE, True)
         assert app.requests == {"/5": 1}, "it was not repeated"
         answer, took_s = await timed(edge.get("t", "/0,0.5,0.5,0.5", method=method))
         assert (answer, took_s > 1.4) == ((200, "...."), True), "what has begun may go on"
@@ -122,7 +122,7 @@ def test_a_websocket_is_not_cut(on_app):
 def test_the_response_must_begin_within_its_timeout_and_may_go_on(on_app, method):
     async def story(edge, app):
         answer, took_s = await timed(edge.get("t", "/5", method=method))
-        assert (answer, 0.9 < took_s < 1.6) == (TOO_LATE, True)
+        assert (answer, 0.9 < took_s < 3) == (TOO_LATE, True)
         assert app.requests == {"/5": 1}, "it was not repeated"
         assert await edge.get("t", "/0.5,1,1", method=method) == (200, "...")
 
@@ -133,10 +133,10 @@ def test_the_response_must_begin_within_its_timeout_and_may_go_on(on_app, method
 def test_bytes_must_keep_coming_within_the_idle_timeout(on_app, method):
     async def story(edge, app):
         answer, took_s = await timed(edge.get("t", "/5", method=method))
-        assert (answer, 0.9 < took_s < 1.6) == (TOO_LATE, True)
+        assert (answer, 0.9 < took_s < 3) == (TOO_LATE, True)
         assert app.requests == {"/5": 1}
         got, took_s = await timed(until_cut(edge, "/0,0.5,5"))
-        assert (got, 1.4 < took_s < 3.1) == (b"..", True)  # Envoy closes a second later
+        assert (got, 1.4 < took_s < 5) == (b"..", True)  # Envoy closes a second later
         assert await edge.get("t", "/0.5,0.7,0.7,0.7", method=method) == (200, "....")
 
     on_app(story, timeoutSeconds=10, idleTimeoutSeconds=1)
@@ -149,7 +149,7 @@ def test_bytes_must_keep_coming_within_the_idle_timeout(on_app, method):
 def test_time_in_the_hold_counts(on_app, spec):
     async def story(edge, app):
         (status, body), took_s = await timed(edge.get("t", "/0"))
-        assert (status, 0.8 < took_s < 1.6) == (504, True)
+        assert (status, 0.8 < took_s < 3) == (504, True)
         assert body.startswith("request timeout: revision default/t-00001 had no instance")
 
     on_app(story, warm=False, **spec)

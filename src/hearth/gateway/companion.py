@@ -26,7 +26,7 @@ from hearth.gateway.activator import Activator
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.routing import cluster_name
-from hearth.gateway.envoy import Envoy, free_port
+from hearth.gateway.envoy import Envoy, free_ports
 from hearth.gateway.limits import Limits
 from hearth.gateway.programming import Programming
 from hearth.gateway.settings import GatewaySettings
@@ -68,9 +68,11 @@ class Gateway:
         self._autoscaler = autoscaler
         self._settings = settings
         self._clock = clock
-        self.http_port = free_port(settings.host, settings.port)
-        self.https_port = free_port(settings.host, settings.https_port)
-        self.inside_port = free_port(settings.inside_host, settings.inside_port)
+        self.http_port, self.https_port, self.inside_port = free_ports(
+            (settings.host, settings.port),
+            (settings.host, settings.https_port),
+            (settings.inside_host, settings.inside_port),
+        )
         self._resources = Resources()
         certificates = Certificates(informers, self._resources, clock)
         self._programming = Programming(informers, self._resources, certificates, self.https_port)

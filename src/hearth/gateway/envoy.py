@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from hearth.gateway.bootstrap import Config
@@ -53,12 +54,29 @@ def free_port(host: str, port: int) -> int:
     Raises:
         GatewayError: it is in use or not allowed.
     """
+    [found] = free_ports((host, port))
+    return found
+
+
+def free_ports(*addresses: tuple[str, int]) -> list[int]:
+    """The ports of these hosts, or free ones for 0, no two the same.
+
+    Raises:
+        GatewayError: one is in use or not allowed.
+    """
+    with ExitStack() as probes:  # all are held until the last is found
+        return [_probe(probes, host, port) for host, port in addresses]
+
+
+def _probe(probes: ExitStack, host: str, port: int) -> int:
     try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        probe = probes.enter_context(socket.socket(family))
+        if port:  # may be one of connections that have just ended; a free one may not
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # it may come later
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
+        probe.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)  # it may come later
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])
     except OSError as error:
         raise GatewayError(
             f"cannot listen on {host}:{port} for the gateway: {error.strerror}"

@@ -34,10 +34,12 @@ from hearth.node.cache import PackageCache
 from hearth.node.cgroups import Cgroups, open_cgroups
 from hearth.node.claims import ClaimKeeper
 from hearth.node.core.acceptance import needs_containers
+from hearth.node.dns import NameServer
 from hearth.node.imageserver import ImageServer, ImagesRefused
 from hearth.node.logs import Log, LogFiles
 from hearth.node.logserver import LogServer
 from hearth.node.metrics import MetricsServer
+from hearth.node.naming import ServiceNames
 from hearth.node.network import Network, open_network
 from hearth.node.settings import NodeSettings
 from hearth.node.streaming import Enterable, StreamServer
@@ -117,6 +119,11 @@ class NodeAgent:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._serve_logs(), name="log server")
+                if network is not None:
+                    services = settings.services or network.gateway
+                    names = ServiceNames(self._client)
+                    server = NameServer(network.gateway, services, names.exists)
+                    group.create_task(server.serve(), name="name server")
                 await self._pods.wait_synced()
                 await self._mark_lost()
                 await self._sweep()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 from hearth.kit.tasks import TaskGroup
 from hearth.node.core.dns import (
@@ -84,15 +84,14 @@ class NameServer:
         return answer(question, NXDOMAIN)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                message = await _read_message(reader)
-                found = await self.resolve(message, tcp=True)
-                if found is None:
-                    break
+        try:
+            while (found := await self.resolve(await _read_message(reader), tcp=True)) is not None:
                 writer.write(struct.pack("!H", len(found)) + found)
                 await writer.drain()
-        writer.close()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -102,8 +101,7 @@ class _Datagrams(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember where answers go."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)  # uvloop's is of no such class
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """A query."""

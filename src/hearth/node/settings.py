@@ -15,6 +15,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     cgroups: str = "auto"  #: on, off or auto: limits per pod (needs root)
     netns: str = "auto"  #: on, off or auto: a network namespace per pod (needs root and ``ip``)
     host: str = "127.0.0.1"  #: where the log server listens
+    services: str = ""  #: address of services, for pods; empty: the node's own among its pods
     max_pods: int = 500  #: pods that this node takes
     pids_max: int = 1024  #: processes per pod
     drain_s: float = 1.0  #: from a pod's deletion to SIGTERM: routing lets go of it meanwhile

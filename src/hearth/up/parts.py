@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,13 +16,17 @@ from hearth.capacity import NodeWatch, Placement
 from hearth.client import Client
 from hearth.controllers import controllers
 from hearth.gateway import Gateway, GatewaySettings
+from hearth.gateway.envoy import GatewayError, free_port
 from hearth.kit.clock import SystemClock
 from hearth.kit.tasks import Part
 from hearth.node import NodeAgent, NodeSettings
+from hearth.node.network import planned_gateway
 from hearth.pool import Pool
 from hearth.runtime import EventRecorder, Informers
 from hearth.runtime.internal import internal_secret, internal_server_context
 from hearth.up.settings import Settings
+
+HTTP_PORT = 80  #: of services, for pods
 
 
 def shard_selector(shard: str) -> str:
@@ -84,17 +89,32 @@ def make_gateway(
     client: Client, informers: Informers, autoscaler: Autoscaler, settings: Settings
 ) -> Gateway:
     """Envoy and its companion; the port is taken here."""
+    inside_host, inside_port = _inside(settings)
     own = GatewaySettings(
         name=node_name(settings),
         state=Path(settings.state) / "gateway",
         host=settings.http_host,
         port=settings.http_port,
         https_port=settings.https_port,
-        inside_host=settings.inside_host,
-        inside_port=settings.inside_port,
+        inside_host=inside_host,
+        inside_port=inside_port,
         workers=settings.envoy_workers or os.cpu_count() or 1,
     )
     return Gateway(client, informers, autoscaler, own, SystemClock())
+
+
+def _inside(settings: Settings) -> tuple[str, int]:
+    """Where requests from inside arrive: port 80 of this node's address among its pods.
+
+    Where that cannot be, as without root, pods do not reach services by their names.
+    """
+    if settings.inside_host:
+        return settings.inside_host, settings.inside_port
+    state = Path(settings.state) / "node"
+    if host := planned_gateway(settings.netns, str(state.resolve())):
+        with suppress(GatewayError):
+            return host, free_port(host, settings.inside_port or HTTP_PORT)
+    return "127.0.0.1", settings.inside_port
 
 
 def make_node(client: Client, informers: Informers, settings: Settings) -> tuple[NodeAgent, Part]:

@@ -17,7 +17,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     http_host: str = "127.0.0.1"  #: address Envoy listens on
     http_port: int = 8080  #: 0 picks a free port
     https_port: int = 0  #: where it listens for TLS; 0 picks a free port
-    inside_host: str = "127.0.0.1"  #: where Envoy listens for requests from inside
+    inside_host: str = ""  #: where Envoy listens for requests from inside; empty: where pods are
     inside_port: int = 0  #: 0 picks a free port
     envoy_workers: int = 0  #: threads of Envoy; 0: one per core
     domain: str = "localhost"  #: suffix of every app's host name
