@@ -118,3 +118,22 @@ def test_a_quota_stops_a_revision_and_is_told(running, source):
     delete(running, RESOURCE_QUOTA, "few")
     eventually(lambda: running.call("crowded").body == b"here", what="it answers after all")
     delete(running, SERVICE, "crowded")
+
+
+FETCHING = """
+import urllib.request
+def handle(request):
+    other = request.query.get("of")
+    return urllib.request.urlopen(f"http://{other}/", timeout=10).read() if other else "it is me"
+"""
+
+
+def test_an_app_reaches_another_that_is_at_zero_by_its_names(running, source):
+    code = source(app__py=FETCHING)
+    for name in ("asking", "asked"):
+        put(running, SERVICE, service(name, code))
+        eventually(lambda name=name: condition(running, name).get("status") == "True", what=name)
+    for host in ("asked.default.svc.cluster.local", "asked.default.svc", "asked.default"):
+        assert running.call("asking", f"/?of={host}").body == b"it is me", host
+    for name in ("asking", "asked"):
+        delete(running, SERVICE, name)

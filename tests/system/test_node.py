@@ -431,6 +431,35 @@ def test_every_pod_has_an_address_of_its_own_and_reaches_the_others(tmp_path):
 
 
 @root
+def test_a_pod_finds_names_by_its_own_etc(tmp_path):
+    code = "def handle(request):\n    return open('/etc/' + request.query['of']).read()\n"
+    aliases = [{"ip": "10.1.2.3", "hostnames": ["db"]}]
+    own = {"nameservers": ["192.0.2.1"], "searches": ["example.com"]}
+
+    async def act(rig: Rig):
+        url = rig.source("code", app__py=code)
+        await rig.create("plain", url)
+        await rig.create("own", url, dnsPolicy="None", dnsConfig=own, hostAliases=aliases)
+        await rig.create("warm")
+        plain, special = await rig.ready("plain"), await rig.ready("own")
+        found = (await rig.call(plain, "/?of=resolv.conf"))[1].decode()
+        assert found.splitlines()[1:] == [
+            "search default.svc.cluster.local svc.cluster.local cluster.local", "options ndots:5"
+        ]  # fmt: skip
+        assert found.startswith("nameserver 10.")
+        assert (await rig.call(special, "/?of=resolv.conf"))[1] == (
+            b"nameserver 192.0.2.1\nsearch example.com\n"
+        )
+        assert (await rig.call(special, "/?of=hosts"))[1].endswith(b"\n10.1.2.3\tdb\n")
+        warm = await rig.ready("warm")
+        claimed = {**warm, "metadata": {**warm["metadata"], "namespace": "other"}}
+        await rig.specialise(warm, url, pod=claimed)
+        assert b"search other.svc.cluster.local" in (await rig.call(warm, "/?of=resolv.conf"))[1]
+
+    story(tmp_path, "on", act)
+
+
+@root
 def test_limits_and_networks_are_removed_with_the_agent(tmp_path):
     async def act(rig: Rig):
         await rig.create("app", rig.source("code", app__py=FUNCTION))

@@ -14,7 +14,8 @@ user code is about to run. What is said, loader to node::
 
 and node to loader::
 
-    {"op": "go", "ip": …, "prefix": n, "gateway": …}    eth0 is there: configure it
+    {"op": "go", "ip": …, "prefix": n, "gateway": …, "etc": {target: source, …}}
+                                                    eth0 is there: configure it, see these files
     {"op": "fetched", "path": …} or {"op": "fetched", "reason": …, "message": …}
     {"op": "mounted", "binds": [[source, target, read-only], …]} or with reason and message
     {"op": "tail", "text": …}

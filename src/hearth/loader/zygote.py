@@ -37,6 +37,7 @@ from typing import Any, NoReturn
 
 from hearth.loader.become import kept_environment
 from hearth.loader.channel import Channel
+from hearth.loader.mounts import Bind, bind_all, leave_shared_view
 from hearth.loader.netlink import configure_pod
 from hearth.loader.warm import WarmPod, preload, wait_and_become
 
@@ -131,6 +132,8 @@ class Zygote:
                 channel.tell("netns")
                 wired = channel.hear()
                 configure_pod(wired["ip"], wired["prefix"], wired["gateway"])
+                leave_shared_view()
+                bind_all([Bind(source, target, False) for target, source in wired["etc"].items()])
             status = wait_and_become(pod, channel)
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 PORT = 53
 _UPSTREAM_S = 3.0  #: for an answer from upstream
-_RESOLV_CONF = Path("/etc/resolv.conf")
+RESOLV_CONF = Path("/etc/resolv.conf")  #: the machine's own
 
 #: Whether there is such a service: name and namespace.
 Exists = Callable[[str, str], Awaitable[bool]]
@@ -131,7 +131,7 @@ class _Once(asyncio.DatagramProtocol):
 async def _ask_upstream(message: bytes, *, tcp: bool) -> bytes:
     """Pass the query to the machine's own name servers, one after the other."""
     fault: Exception = OSError("this machine has no name server")
-    for server in await asyncio.to_thread(upstreams, _RESOLV_CONF):
+    for server in await asyncio.to_thread(upstreams, RESOLV_CONF):
         try:
             async with asyncio.timeout(_UPSTREAM_S):
                 return await (_by_tcp if tcp else _by_udp)(server, message)

@@ -53,7 +53,10 @@ from hearth.node.cache import PackageCache
 from hearth.node.cgroups import Cgroups, Limits
 from hearth.node.core import lifecycle as life
 from hearth.node.core.acceptance import codeless, is_warm, refusal, without_effect
+from hearth.node.core.dns import resolving_of
+from hearth.node.core.etc import hosts_text
 from hearth.node.core.status import pod_status
+from hearth.node.dns import RESOLV_CONF
 from hearth.node.entering import EnteredContainer, Inside
 from hearth.node.environment import EnvironmentFault, container_environment
 from hearth.node.logs import ContainerLog
@@ -191,7 +194,8 @@ class Worker:
             if reason:
                 self._refuse(reason, message)
                 return
-            if ignored := without_effect(spec_of(pod)):
+            networks = self._machinery.network is not None
+            if ignored := without_effect(spec_of(pod), networks=networks):
                 said = f"{', '.join(ignored)}: has no effect on a process"
                 self._machinery.events.record(pod, "Warning", "WithoutEffect", said)
             self.feed(life.Asked())
@@ -347,7 +351,24 @@ class Worker:
             self._signal(signal.SIGKILL)
             return
         process.ip = wired.ip
-        self._say(process, op="go", **asdict(wired))
+        etc = self._write_etc(process, network)
+        self._say(process, op="go", **asdict(wired), etc=etc)
+
+    def _write_etc(self, process: _Process, network: Network) -> dict[str, str]:
+        """Write what the process reads names from; each file by its place in the pod.
+
+        A claimed pod's are written anew: it asks in the search path of another namespace.
+        """
+        pod = self._meant(process)
+        resolving = resolving_of(pod, network.gateway)
+        texts = {
+            "resolv.conf": RESOLV_CONF.read_text() if resolving is None else resolving.text(),
+            "hosts": hosts_text(pod, process.ip),
+        }
+        folder = self._machinery.settings.state.resolve() / "pods" / self.uid
+        for name, text in texts.items():
+            (folder / name).write_text(text)
+        return {f"/etc/{name}": str(folder / name) for name in texts}
 
     async def _warm(self, process: _Process, message: dict[str, Any]) -> None:
         process.app_port = message["appPort"]
@@ -399,6 +420,8 @@ class Worker:
         """Learn what a claim made of the pod; say where its volumes are, if it has some."""
         process.claimed = message["pod"]
         process.environment = {"PATH": os.defpath, **kept_environment(), **message["environment"]}
+        if self._machinery.network is not None:
+            self._write_etc(process, self._machinery.network)
         if not message["mounts"]:
             return
         try:

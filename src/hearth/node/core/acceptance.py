@@ -61,9 +61,15 @@ def refusal(pod_spec: Wire, runtimes: Collection[str] = (PYTHON_RUNTIME_IMAGE,))
     return "", ""
 
 
-def without_effect(pod_spec: Wire) -> list[str]:
-    """What the pod asks for that a process does not get, though it runs without it."""
-    found = [name for name in ("hostAliases", "dnsConfig", "hostIPC") if pod_spec.get(name)]
+def without_effect(pod_spec: Wire, *, networks: bool) -> list[str]:
+    """What the pod asks for that a process does not get, though it runs without it.
+
+    Args:
+        pod_spec: of the pod.
+        networks: whether pods have networks of their own here, and with them an ``/etc/hosts``.
+    """
+    names = ["hostIPC"] if networks else ["hostAliases", "dnsConfig", "hostIPC"]
+    found = [name for name in names if pod_spec.get(name)]
     contexts = [pod_spec, *(pod_spec.get("containers") or ())]
     for context in (holder.get("securityContext") or {} for holder in contexts):
         found += [

@@ -12,6 +12,7 @@ from typing import Any
 from hearth.api.meta import Wire, annotations_of, labels_of, name_of, namespace_of, spec_of, uid_of
 from hearth.api.quantities import parse_cpu, parse_quantity
 from hearth.node.core.dns import Resolving
+from hearth.node.core.etc import hostname
 from hearth.node.cri import api_pb2 as pb
 from hearth.node.environment import expand
 from hearth.node.volumes import Mount
@@ -19,7 +20,6 @@ from hearth.node.volumes import Mount
 _PERIOD_US = 100_000
 _SHARES_PER_CPU = 1024
 _SHARES_MIN = 2
-_HOSTNAME_MAX = 63
 #: What a container does not see of /proc and /sys, or may not change (docker's and kubelet's).
 _MASKED = [
     "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys",
@@ -65,12 +65,6 @@ def sandbox_config(
         config.dns_config.searches.extend(resolver.searches)
         config.dns_config.options.extend(resolver.options)
     return config
-
-
-def hostname(pod: Wire) -> str:
-    """What the pod calls itself."""
-    wanted = spec_of(pod).get("hostname") or name_of(pod)
-    return str(wanted)[:_HOSTNAME_MAX].rstrip("-.")
 
 
 def container_config(
@@ -124,19 +118,6 @@ def resources(container: Wire) -> Any:
         wanted.memory_limit_in_bytes = int(parse_quantity(str(limits["memory"])))
     wanted.oom_score_adj = 1000 if not (requests or limits) else 500
     return wanted
-
-
-def host_paths(pod: Wire, ip: str) -> str:
-    """The text of the pod's ``/etc/hosts``."""
-    lines = [
-        "# Kubernetes-managed hosts file.",
-        "127.0.0.1\tlocalhost",
-        "::1\tlocalhost ip6-localhost ip6-loopback",
-        f"{ip}\t{hostname(pod)}",
-    ]
-    for alias in spec_of(pod).get("hostAliases") or ():
-        lines.append("\t".join([str(alias.get("ip")), *(alias.get("hostnames") or ())]))
-    return "\n".join(lines) + "\n"
 
 
 def _mount(mount: Mount, container: Wire) -> Any:

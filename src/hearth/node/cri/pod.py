@@ -20,10 +20,11 @@ from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.node.cgroups import Limits
 from hearth.node.core.containers import Container, Place, status_of_pod
+from hearth.node.core.etc import hosts_text
 from hearth.node.core.lifecycle import Ended
 from hearth.node.cri import api_pb2 as pb
 from hearth.node.cri.client import CriError
-from hearth.node.cri.configs import container_config, host_paths, sandbox_config
+from hearth.node.cri.configs import container_config, sandbox_config
 from hearth.node.cri.containerd import remove_sandbox
 from hearth.node.cri.entering import InsideContainer
 from hearth.node.cri.images import ImageFault
@@ -202,7 +203,7 @@ class ContainerPod:
         told = await opened.cri.call("PodSandboxStatus", asked)
         self._ip = told.status.network.ip or runtime.settings.host
         self._pid = int(json.loads(told.info["info"])["pid"])
-        (self._folder / "hosts").write_text(host_paths(pod, self._ip))
+        (self._folder / "hosts").write_text(hosts_text(pod, self._ip))
 
     async def _handler(self) -> str:
         """The runtime handler of the pod's RuntimeClass."""
