@@ -69,6 +69,7 @@ class RevisionStat(Message, frozen=True):
     in_flight: float = 0.0  #: requests in flight at its instances, now
     held: float = 0.0  #: requests held because there is no instance
     requests: int = 0  #: requests that began in the interval
+    busy: dict[str, int] = {}  #: requests in flight by instance (``ip:port``); no others have any
 
 
 class StatReport(Message, frozen=True):

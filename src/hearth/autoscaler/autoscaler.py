@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from hearth.api.activation import (
     ActivateRequest,
@@ -132,6 +133,14 @@ class ShardAutoscaler:
             total = decided.take(report.gateway, stat, now, report.interval_s)
             if total > decided.spec.target * max(1, decided.replicas):
                 self._poke(key, decided, now)
+
+    def busy(self, key: ObjectKey) -> Mapping[str, float]:
+        """Requests in flight by instance (``ip:port``) of a revision, without those that have none.
+
+        Who takes instances away asks for it, to leave the busiest for last.
+        """
+        decided = self._decided.get(key)
+        return decided.busy() if decided is not None else {}
 
     def _poke(self, key: ObjectKey, decided: Known, now: float) -> None:
         if now - decided.poked_s >= POKE_PAUSE_S:

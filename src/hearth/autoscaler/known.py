@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +21,7 @@ class _Seen:
     at_s: float
     in_flight: float  #: requests, those that are held too
     rate: float  #: requests that began, per second
+    busy: Mapping[str, float]  #: requests in flight by instance
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class Known:
         Returns:
             What all gateways together have now, in the metric that decides.
         """
-        mine = _Seen(now_s, stat.in_flight + stat.held, stat.requests / over_s)
+        mine = _Seen(now_s, stat.in_flight + stat.held, stat.requests / over_s, stat.busy)
         for silent in [n for n, seen in self._gateways.items() if now_s - seen.at_s >= TICK_S]:
             del self._gateways[silent]
         self._gateways[gateway] = mine
@@ -91,6 +94,13 @@ class Known:
         if not mine.in_flight and not mine.rate:
             del self._gateways[gateway]
         return total
+
+    def busy(self) -> Mapping[str, float]:
+        """Requests in flight by instance, as all gateways said last."""
+        found: Counter[str] = Counter()
+        for seen in self._gateways.values():
+            found.update(seen.busy)
+        return found
 
 
 def _windows_of(spec: DeciderSpec) -> tuple[object, ...]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 _HEAD_MAX_BYTES = 64 * 2**10
 _AGAIN_S = 0.02  #: before another try when an instance turned out dead, or the autoscaler is away
 QUEUE_FULL = "pending request queue full"  #: Knative's words
+_COUNTED_S = 1.0  #: until Envoy's count has all that was let go
 _MESSAGE_MAX = 2000  #: characters of a failure that go into a header
 _EARLIER_S = 0.1  #: a hold ends this long before Envoy's own timeout, whose answer has no reason
 
@@ -66,6 +67,14 @@ class _Held:
     reply: Callable[[bytes], None]
     admission: Admission | None  #: of a revision with a containerConcurrency
     timer: asyncio.TimerHandle | None = None  #: ends the hold
+
+
+@dataclass(slots=True)
+class _LetGo:
+    """Where requests of one revision were sent since it last had none of them in flight."""
+
+    at_s: float = 0.0  #: when the last one was
+    to: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -100,6 +109,7 @@ class Activator:
         limits.on_room = self._let_in
         self._settings = settings
         self._waiting: defaultdict[ObjectKey, _Waiting] = defaultdict(_Waiting)
+        self._let_go: defaultdict[ObjectKey, _LetGo] = defaultdict(_LetGo)
         self._tasks = TaskGroup()
         self.held = 0  #: requests held now
         #: told when requests are held for a revision that had none held before
@@ -115,6 +125,32 @@ class Activator:
         waiting = self._waiting.get(key)
         return len(waiting.requests) if waiting else 0
 
+    def let_go_to(self, key: ObjectKey, count: int) -> Mapping[str, int]:
+        """Where the requests are that were let go and have not ended, by instance.
+
+        Exact for revisions with a containerConcurrency. For others at least where they are: Envoy
+        counts them, but tells of no single one that it has ended.
+
+        Args:
+            key: the revision's.
+            count: how many there are, as Envoy counted a moment ago.
+        """
+        if running := self._limits.running_at(key):
+            return running
+        if (let_go := self._let_go.get(key)) is None:
+            return {}
+        now = asyncio.get_running_loop().time()
+        if not count and now - let_go.at_s > _COUNTED_S:
+            del self._let_go[key]
+            return {}
+        return let_go.to
+
+    def _note(self, held: _Held, address: str) -> None:
+        if held.admission is None:
+            let_go = self._let_go[held.key]
+            let_go.at_s = asyncio.get_running_loop().time()
+            let_go.to[address] += 1
+
     async def close(self) -> None:
         """Stop asking; what is held goes when Envoy does."""
         await self._tasks.close()
@@ -128,6 +164,7 @@ class Activator:
             held.reply(_answer(ActivationFailure(504, "", "request timeout")))
             return
         if (address := self._instance_for(held)) is not None:
+            self._note(held, address)
             held.reply(_send_to(address, held, Activation("", address)))
             return
         if self.held_for(held.key) >= self._depth_for(held) or self.held >= self._settings.held_max:
@@ -257,6 +294,7 @@ class Activator:
     def _release(self, requests: list[_Held], got: Activation) -> None:
         for held in requests:
             if self.drop(held):
+                self._note(held, got.address)
                 held.reply(_send_to(got.address, held, got))
 
 

@@ -89,7 +89,7 @@ class Gateway:
         self._tracking = tracking = Tracking()
         self._programming.on_endpoints = tracking.has_instances
         self._activator.on_hold = lambda key: tracking.is_busy(cluster_name(key), True)
-        self._stats = Stats(self._activator.held_for, tracking.is_busy)
+        self._stats = Stats(self._activator.held_for, tracking.is_busy, self._activator.let_go_to)
         self._reports: asyncio.Queue[StatReport] = asyncio.Queue(_REPORTS_MAX)
         self.ready = asyncio.Event()  #: set once requests are answered
 

@@ -60,6 +60,12 @@ class Limits:
             slots.set_known(self._instances_of(key))
         return slots
 
+    def running_at(self, key: ObjectKey) -> dict[str, int]:
+        """Streams of a revision by instance, without those that have none."""
+        if (slots := self._slots.get(key)) is None:
+            return {}
+        return {at: len(each.streams) for at, each in slots.instances.items() if each.streams}
+
     def take(self, key: ObjectKey, limit: int, stream: str) -> str | None:
         """Give a slot; returns the instance's address, None if there is no room."""
         address = self.of(key, limit).take(stream)

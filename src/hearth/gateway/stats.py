@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest
 
@@ -18,15 +20,19 @@ class Stats:
         self,
         held_for: Callable[[ObjectKey], int],
         is_busy: Callable[[str, bool], None] = lambda cluster, busy: None,
+        let_go_to: Callable[[ObjectKey, int], Mapping[str, int]] = lambda key, count: {},
     ) -> None:
         """Take reports.
 
         Args:
             held_for: how many requests the activator holds for a revision.
+            let_go_to: where those are that it has let go and that have not ended, of which there
+                are ``count``.
             is_busy: told of each cluster reported whether it has any requests.
         """
         self._held_for = held_for
         self._is_busy = is_busy
+        self._let_go_to = let_go_to
         self._active: set[ObjectKey] = set()
 
     def take(self, report: LoadStatsRequest) -> list[RevisionStat]:
@@ -40,25 +46,39 @@ class Stats:
             if cluster.cluster_name.count("/") != 2:
                 continue
             in_flight = cold = issued = 0
+            at: Counter[str] = Counter()
             for locality in cluster.upstream_locality_stats:
                 if locality.locality.zone == "pods":
                     in_flight += locality.total_requests_in_progress
+                    at.update(_by_instance(locality))
                 else:
                     cold += locality.total_requests_in_progress
                 issued += locality.total_issued_requests
             key = parse_cluster_name(cluster.cluster_name)
             held = self._held_for(key)
-            in_flight += max(0, cold - held)  # Envoy's number is a moment older
+            let_go = max(0, cold - held)  # Envoy's number is a moment older
+            in_flight += let_go
+            at.update(self._let_go_to(key, let_go))
             active = bool(in_flight or issued or held)
             if active or key in self._active:
-                stat = RevisionStat(key.namespace, key.name, key.tenant, in_flight, held, issued)
-                found.append(stat)
+                figures = (in_flight, held, issued, dict(at))
+                found.append(RevisionStat(key.namespace, key.name, key.tenant, *figures))
             self._is_busy(cluster.cluster_name, active)
             if active:
                 self._active.add(key)
             else:
                 self._active.discard(key)
         return found
+
+
+def _by_instance(locality: Any) -> dict[str, int]:
+    """Requests in progress by the address of each endpoint that has any."""
+    found = {}
+    for endpoint in locality.upstream_endpoint_stats:
+        if endpoint.total_requests_in_progress:
+            where = endpoint.address.socket_address
+            found[f"{where.address}:{where.port_value}"] = endpoint.total_requests_in_progress
+    return found
 
 
 def interval_of(report: LoadStatsRequest) -> float:

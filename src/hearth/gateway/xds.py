@@ -265,6 +265,7 @@ class _LoadReports(lrs_pb2_grpc.LoadReportingServiceServicer):  # type: ignore[m
             send_all_clusters=clusters is None,
             clusters=sorted(clusters or ()),
             load_reporting_interval=interval,
+            report_endpoint_granularity=True,
         )
 
 

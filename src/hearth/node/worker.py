@@ -57,6 +57,7 @@ from hearth.node.core.dns import resolving_of
 from hearth.node.core.etc import hosts_text
 from hearth.node.core.status import pod_status
 from hearth.node.dns import RESOLV_CONF
+from hearth.node.draining import drained
 from hearth.node.entering import EnteredContainer, Inside
 from hearth.node.environment import EnvironmentFault, container_environment
 from hearth.node.logs import ContainerLog
@@ -93,7 +94,7 @@ class _Process:
     spec: Specialisation | None = None  #: what it becomes at once; None: it waits for a claim
     pid: int = 0
     ip: str = "127.0.0.1"
-    app_port: int = USER_PORT
+    app_port: int = USER_PORT  #: where it was told to listen when it was made
     group: str = ""  #: its cgroups' name: not its predecessor's, which may still be emptied
     cgroups: list[str] = field(default_factory=list)
     writer: asyncio.StreamWriter | None = None
@@ -164,7 +165,7 @@ class Worker:
         process, own = self._process, user_container(spec_of(self.pod)).get("name")
         if process is None or not process.pid or name not in ("", own):
             return None
-        ports = {container_port(spec_of(self._meant(process))): process.app_port}
+        ports = {container_port(spec_of(self._meant(process))): self._port_of(process)}
         return EnteredContainer(self._inside(process), self.log, ports)
 
     @property
@@ -228,6 +229,8 @@ class Worker:
                 self._signal(signal.SIGTERM)
             case life.Kill():
                 self._purge()
+            case life.Drain(least_s, most_s):
+                self._tasks.start(self._drain(least_s, most_s), name=f"drain {name_of(self.pod)}")
             case life.Later(after_s, event):
                 loop = asyncio.get_running_loop()
                 loop.call_later(after_s, self.feed, event)
@@ -474,7 +477,13 @@ class Worker:
             self.feed(life.BecameReady())
 
     def _where(self, process: _Process) -> Where:
-        return Where(process.ip, process.app_port, self._inside(process).run)
+        return Where(process.ip, self._port_of(process), self._inside(process).run)
+
+    def _port_of(self, process: _Process) -> int:
+        """Where the app listens: with a network of its own, where its spec says."""
+        if self._machinery.network is None:
+            return process.app_port
+        return container_port(spec_of(self._meant(process)))
 
     def _inside(self, process: _Process) -> Inside:
         return Inside(process.pid, process.cgroups, process.environment)
@@ -505,6 +514,11 @@ class Worker:
             self._signal(signal.SIGKILL)
 
     # Ending
+
+    async def _drain(self, least_s: float, most_s: float) -> None:
+        if (process := self._process) is not None:
+            await drained(process.pid, self._port_of(process), least_s=least_s, most_s=most_s)
+        self.feed(life.DrainOver())
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.pid:

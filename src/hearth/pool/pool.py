@@ -15,7 +15,7 @@ from hearth.kit.tasks import Part
 from hearth.pool.claiming import Claiming
 from hearth.pool.pools import Pools
 from hearth.pool.resources import DEFAULT_LEVEL, make_default_pool
-from hearth.pool.sets import Sets
+from hearth.pool.sets import BusyInstances, Sets
 from hearth.runtime import EventRecorder, Informers, run_controller
 
 WORKERS = 8  #: reconciles of each kind at once
@@ -36,6 +36,10 @@ class Pool:
     async def ensure(self, key: ObjectKey, replicas: int) -> Activation:
         """See :meth:`hearth.api.activation.Instances.ensure`."""
         return await self._sets.ensure(key, replicas)
+
+    def follow_load(self, busy: BusyInstances) -> None:
+        """Ask this which instances are busy, so that idle ones are taken away first."""
+        self._sets.busy = busy
 
     async def make_default(self, level: int | None) -> None:
         """Create the default PodPool if there is none; set its level if one is given."""

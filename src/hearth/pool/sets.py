@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
 from hearth.api.errors import Conflict, NotFound
@@ -45,6 +47,9 @@ PROMISE_S = 5.0  #: how long an activation may be ahead of the set's spec
 EARLY_S = 5.0  #: an app that ends sooner than this after its claim counts as not starting
 _OWNER = "owner"
 
+#: Requests in flight by instance (``ip:port``) of a revision.
+BusyInstances: TypeAlias = Callable[[ObjectKey], Mapping[str, float]]
+
 
 @dataclass(slots=True)
 class _Promise:
@@ -73,6 +78,7 @@ class Sets:
         self._coming: defaultdict[ObjectKey, set[asyncio.Task[Activation]]] = defaultdict(set)
         self._fresh: defaultdict[ObjectKey, dict[str, Activation]] = defaultdict(dict)
         self._promises: dict[ObjectKey, _Promise] = {}
+        self.busy: BusyInstances = lambda key: {}  #: what is known of their load
 
     # Activation
 
@@ -179,12 +185,20 @@ class Sets:
                 wanted = promise.replicas
         known = {f"{namespace_of(p)}/{name_of(p)}" for p in pods}
         fresh = sum(name not in known for name in self._fresh[key])
-        plan = change_set(pods, len(self._coming[key]) + fresh, wanted)
+        busy = self._busy_pods(key, replica_set, pods) if wanted < len(pods) else {}
+        plan = change_set(pods, len(self._coming[key]) + fresh, wanted, busy)
         backing_off = self._claiming.claims.failure_of(key) is not None
         if plan.create and backing_off:  # one at a time, each after its pause, until it works
             create = 0 if self._coming[key] or pause_s else 1
             return Plan(create, plan.delete)
         return plan
+
+    def _busy_pods(self, key: ObjectKey, replica_set: Wire, pods: list[Wire]) -> dict[str, float]:
+        """Requests in flight by the pod's name."""
+        port = container_port(spec_of(spec_of(replica_set).get("template") or {}))
+        busy = self.busy(key)
+        addresses = {name_of(pod): "{}:{}".format(*app_address(pod, port)) for pod in pods}
+        return {name: busy.get(address, 0.0) for name, address in addresses.items()}
 
     def _pause_s(self, key: ObjectKey) -> float:
         return self._claiming.claims.pause_s(key, self._clock.monotonic_s())

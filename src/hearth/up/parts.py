@@ -73,6 +73,7 @@ def make_controller(
     )
     pool = Pool(client, informers, clock, events)
     autoscaler = ShardAutoscaler(client, informers, pool, clock, events)
+    pool.follow_load(autoscaler.busy)
     placement = Placement(client, informers, clock)
     parts = [
         Part("controller events", events.run),

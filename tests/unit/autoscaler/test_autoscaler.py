@@ -5,8 +5,9 @@ import asyncio
 from hearth.api.activation import ActivateRequest, ActivationError, ActivationFailure
 from hearth.api.errors import ServiceUnavailable
 from hearth.api.kinds import POOLED_REPLICA_SET, REVISION
-from tests.unit.autoscaler.rig import make_ready, make_revision, run_story
+from tests.unit.autoscaler.rig import KEY, make_ready, make_revision, run_story
 
+HOUR_S = 3600
 REQUEST = ActivateRequest("default", "app")
 SCALE = "/clusters/root/apis/hearth.dev/v1alpha1/namespaces/default/pooledreplicasets/app"
 
@@ -124,6 +125,20 @@ def test_the_window_annotation_and_the_retention_count():
     assert run_story(story, with_app(replicas=1, **options)) == [1, 1, 1, 0, 0]
 
 
+def test_the_last_pod_may_be_kept_for_days():
+    """knative/serving#13725: no ceiling of an hour."""
+
+    async def story(rig):
+        await rig.report(requests=1)
+        await asyncio.sleep(50 * HOUR_S)
+        kept = rig.replicas()
+        await asyncio.sleep(2 * HOUR_S)
+        return kept, rig.replicas()
+
+    options = {"scale_to_zero_pod_retention_period": "51h"}
+    assert run_story(story, with_app(replicas=1, **options)) == (1, 0)
+
+
 def test_min_scale_holds_while_the_revision_has_traffic_and_no_longer():
     async def story(rig):
         await rig.idle(200)
@@ -183,6 +198,18 @@ def test_what_several_gateways_see_is_added_up():
         return both, rig.replicas()
 
     assert run_story(story, with_app(replicas=1)) == (2, 1)
+
+
+def test_instances_are_as_busy_as_all_gateways_say():
+    async def story(rig):
+        await rig.report(gateway="a", in_flight=3, busy={"10.0.0.1:80": 1, "10.0.0.2:80": 2})
+        await rig.report(gateway="b", in_flight=1, busy={"10.0.0.1:80": 1})
+        both = dict(rig.autoscaler.busy(KEY))
+        await rig.report(gateway="a")
+        return both, dict(rig.autoscaler.busy(KEY))
+
+    both, one = run_story(story, with_app(replicas=2))
+    assert (both, one) == ({"10.0.0.1:80": 2, "10.0.0.2:80": 2}, {"10.0.0.1:80": 1})
 
 
 # Restart, and others who write

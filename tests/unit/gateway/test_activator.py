@@ -405,6 +405,20 @@ async def until_time(true):
     raise AssertionError("it never happened")
 
 
+def test_where_requests_were_let_go_to_is_known_until_envoy_has_none(run):
+    async def act(world):
+        reader = await world.check_held()
+        await world.autoscaler.answers.put(POOLED)
+        await answer_to(reader)
+        told = [dict(world.activator.let_go_to(KEY, 0))]  # Envoy's count is older than that
+        await asyncio.sleep(2)
+        told += [dict(world.activator.let_go_to(KEY, count)) for count in (1, 0, 1)]
+        return told
+
+    at = {"10.0.0.1:8080": 1}
+    assert run(act)[0] == [at, at, {}, {}]
+
+
 def test_a_request_that_was_let_go_leaves_no_timer_behind(run):
     async def act(world):
         reader = await world.check_held()

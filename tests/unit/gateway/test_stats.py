@@ -20,8 +20,8 @@ def report(*localities, cluster=NAME):
     return LoadStatsRequest(cluster_stats=[wire])
 
 
-def stat(in_flight, held, requests):
-    return RevisionStat("default", "hello-00001", "root", in_flight, held, requests)
+def stat(in_flight, held, requests, **busy):
+    return RevisionStat("default", "hello-00001", "root", in_flight, held, requests, busy)
 
 
 def test_held_is_what_the_activator_has_and_all_others_are_in_flight():
@@ -46,6 +46,23 @@ def test_a_revision_with_held_requests_alone_is_told():
 
 def test_clusters_that_are_no_revisions_are_left_out():
     assert Stats(lambda key: 1).take(report(("pods", 1, 1), cluster="activator")) == []
+
+
+def test_instances_with_requests_are_named_wherever_the_requests_came_from():
+    said = report(("pods", 3, 0), ("cold", 2, 0))
+    for host, running in (("10.0.0.1", 3), ("10.0.0.2", 0)):
+        where = {"socket_address": {"address": host, "port_value": 8080}}
+        [pods, _] = said.cluster_stats[0].upstream_locality_stats
+        pods.upstream_endpoint_stats.add(address=where, total_requests_in_progress=running)
+    asked = []
+
+    def let_go_to(key, count):
+        asked.append((key.name, count))
+        return {"10.0.0.1:8080": 1, "10.0.0.3:8080": 1}
+
+    found = Stats(lambda key: 0, let_go_to=let_go_to).take(said)
+    assert found == [stat(5, 0, 0, **{"10.0.0.1:8080": 4, "10.0.0.3:8080": 1})]
+    assert asked == [("hello-00001", 2)]
 
 
 def test_a_report_says_which_time_it_is_about():

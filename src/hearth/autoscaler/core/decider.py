@@ -11,6 +11,9 @@ request, its last pod has been kept for the retention period, and it has reached
 or failed to in its progress deadline. The scale-to-zero grace period, which bounds that hand-over,
 has no meaning here.
 
+Also unlike Knative's, what is open to a revision keeps it for ``max_drain_s`` once no Route sends
+requests to it any more, and not for ever: its pods then drain as any others that go.
+
 Source: knative/serving pkg/autoscaler/scaling/autoscaler.go and docs/scaling/SYSTEM.md.
 """
 
@@ -47,6 +50,7 @@ class State:
     panic_pods: int = 0  #: most pods asked for during this panic
     reached_initial: bool = False
     idle_since_s: float | None = None
+    superseded_s: float | None = None  #: since when no Route sends requests to it
     #: of the answers within the scale-down delay those that no later one exceeded, by tick
     delayed: tuple[tuple[int, int], ...] = ()
 
@@ -81,6 +85,9 @@ def decide(spec: DeciderSpec, seen: Observation, was: State) -> tuple[Answer, St
         was: what the decision before returned; a new ``State()`` at first.
     """
     state = remember(spec, seen, was)
+    if state.superseded_s is not None and seen.at_s - state.superseded_s >= spec.max_drain_s:
+        said = f"no Route has sent requests to it for {spec.max_drain_s:g} s"
+        return Answer(0, said, _excess_burst(spec, seen)), state
     wanted, reason, state = _follow_load(spec, seen, state)
     wanted, reason, state = _delay_down(spec, seen, wanted, reason, state)
     wanted, reason = _bound(spec, seen, wanted, reason, state)
@@ -88,10 +95,16 @@ def decide(spec: DeciderSpec, seen: Observation, was: State) -> tuple[Answer, St
 
 
 def remember(spec: DeciderSpec, seen: Observation, was: State) -> State:
-    """Note whether it has come up, and since when it has been idle."""
+    """Note whether it has come up, and since when it has been idle or superseded."""
     reached = was.reached_initial or seen.ready_pods >= max(spec.min_scale, spec.initial_scale)
     since = seen.at_s if was.idle_since_s is None else was.idle_since_s
-    return replace(was, reached_initial=reached, idle_since_s=since if seen.idle else None)
+    left_s = seen.at_s if was.superseded_s is None else was.superseded_s
+    return replace(
+        was,
+        reached_initial=reached,
+        idle_since_s=since if seen.idle else None,
+        superseded_s=None if spec.reachable else left_s,
+    )
 
 
 def _follow_load(spec: DeciderSpec, seen: Observation, was: State) -> tuple[int, str, State]:

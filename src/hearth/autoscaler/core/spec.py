@@ -14,6 +14,7 @@ from hearth.api.serving.schedule import SCHEDULE_ANNOTATION, ScheduledFloor, par
 
 PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"
 
+TIMEOUT_S = 300.0  #: Knative's revision-timeout-seconds
 WINDOW_S_MIN = 6.0  #: Knative's: less would miss samples
 
 CONCURRENCY, RPS, CPU, MEMORY = "concurrency", "rps", "cpu", "memory"
@@ -39,6 +40,7 @@ class DeciderSpec:
     retention_s: float  #: the last pod stays at least this long after the last request
     progress_deadline_s: float  #: how long it may take to reach the initial scale
     reachable: bool  #: whether any Route sends requests to it
+    max_drain_s: float = 300.0  #: what is open may keep it so long when none does any more
     autoscaler_class: str = KPA
     metric: str = CONCURRENCY
     total: float = 100.0  #: of the metric, that a pod can do
@@ -97,6 +99,7 @@ def decider_spec(revision: Wire, defaults: AutoscalerConfig | None = None) -> De
         ),
         progress_deadline_s=_read(deadline, "deadline", parse_duration_s, base.progress_deadline_s),
         reachable=reachable,
+        max_drain_s=float(spec_of(revision).get("timeoutSeconds") or TIMEOUT_S),
         autoscaler_class=kind,
         metric=metric,
         total=total,

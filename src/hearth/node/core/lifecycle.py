@@ -19,6 +19,7 @@ from typing import TypeAlias, assert_never
 BACKOFF_FIRST_S = 10.0  #: kubelet's: doubles up to
 BACKOFF_MAX_S = 300.0
 BACKOFF_RESET_S = 600.0  #: a run of this length makes the next back-off the first again
+LAST_WORDS_S = 2.0  #: between SIGTERM and SIGKILL, however long the drain took (kubelet's)
 
 # Events
 
@@ -78,7 +79,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class DrainOver:
-    """Routing has let go of it."""
+    """Routing has let go of it, and its requests have ended or had their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,14 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Drain:
+    """Feed ``DrainOver`` when no request is left, after ``least_s`` to ``most_s``."""
+
+    least_s: float
+    most_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Later:
     """Feed ``event`` after a while."""
 
@@ -127,7 +136,7 @@ class Forget:
     """Nothing of it is left: remove the object."""
 
 
-Effect: TypeAlias = Start | Report | Terminate | Kill | Later | Forget
+Effect: TypeAlias = Start | Report | Terminate | Kill | Drain | Later | Forget
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +248,12 @@ class PodMachine:
         if not self._has_process and self.state != "starting":
             self.state, self.ready = "gone", False
             return [Forget()]
-        drain_s = self.drain_s if routed and self.ready and grace_s > 0 else 0.0
+        drains = routed and self.ready and grace_s > 0
         self.state, self.ready = "draining", False
-        return [Later(drain_s, DrainOver()), Later(drain_s + grace_s, GraceOver())]
+        if not drains:
+            return [Later(0.0, DrainOver()), Later(grace_s, GraceOver())]
+        over_s = self.drain_s + grace_s + LAST_WORDS_S
+        return [Drain(self.drain_s, self.drain_s + grace_s), Later(over_s, GraceOver())]
 
     def _terminate(self) -> list[Effect]:
         if self.state != "draining":

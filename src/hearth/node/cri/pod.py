@@ -21,7 +21,7 @@ from hearth.kit.times import rfc3339
 from hearth.node.cgroups import Limits
 from hearth.node.core.containers import Container, Place, status_of_pod
 from hearth.node.core.etc import hosts_text
-from hearth.node.core.lifecycle import Ended
+from hearth.node.core.lifecycle import LAST_WORDS_S, Ended
 from hearth.node.cri import api_pb2 as pb
 from hearth.node.cri.client import CriError
 from hearth.node.cri.configs import container_config, sandbox_config
@@ -29,6 +29,7 @@ from hearth.node.cri.containerd import remove_sandbox
 from hearth.node.cri.entering import InsideContainer
 from hearth.node.cri.images import ImageFault
 from hearth.node.cri.runtime import ContainerRuntime, NoContainerRuntime, Opened
+from hearth.node.draining import drained
 from hearth.node.entering import EnteredContainer
 from hearth.node.environment import EnvironmentFault, container_environment
 from hearth.node.logs import LogFiles, RuntimeLog, tail_of
@@ -428,10 +429,11 @@ class ContainerPod:
         for container in self._all:
             container.ready = False
         self._status.changed()
+        left_s = grace_s
         if REVISION_LABEL in labels_of(self.pod) and was_ready and grace_s:
-            await self._sleep_unless_hurried(self._runtime.settings.drain_s)
+            left_s = await self._drain(grace_s)
         running = [container for container in self._apps if container.state == "running"]
-        await asyncio.gather(*(self._stop(container, grace_s) for container in running))
+        await asyncio.gather(*(self._stop(container, left_s) for container in running))
         if self._life is not None:
             self._life.cancel()
             await asyncio.wait([self._life])
@@ -440,10 +442,19 @@ class ContainerPod:
         await remove_object(self._runtime.client, self.pod)
         self._on_gone(self.uid)
 
-    async def _sleep_unless_hurried(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
+    async def _drain(self, grace_s: float) -> float:
+        """Wait until its requests end, or haste is ordered; returns the grace that is left."""
+        begun, least_s = time.monotonic(), self._runtime.settings.drain_s
+        port = container_port(spec_of(self.pod))
+        draining = asyncio.create_task(
+            drained(self._pid, port, least_s=least_s, most_s=least_s + grace_s)
+        )
+        hurried = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([draining, hurried], return_when=asyncio.FIRST_COMPLETED)
+        draining.cancel()
+        hurried.cancel()
+        await asyncio.wait([draining, hurried])
+        return max(LAST_WORDS_S, grace_s + least_s - (time.monotonic() - begun))
 
     async def _stop(self, container: Container, grace_s: float) -> None:
         """Ask it to end, and make it when its time is over or haste is ordered."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from hearth.api.meta import Wire, annotations_of, is_deleting, metadata, name_of, spec_of, status_of
 from hearth.api.names import CLAIMED_FROM_ANNOTATION
@@ -24,27 +25,39 @@ class Change:
     delete: tuple[str, ...]  #: pods that go, by name
 
 
-def change_set(pods: Collection[Wire], coming: int, wanted: int) -> Change:
+def change_set(
+    pods: Collection[Wire], coming: int, wanted: int, busy: Mapping[str, float]
+) -> Change:
     """Bring a PooledReplicaSet to its number.
 
     Args:
         pods: that it owns.
         coming: claims and creations under way whose pods are not among ``pods``.
         wanted: how many there should be.
+        busy: requests in flight by pod, as far as they are known.
     """
     finished = [name_of(pod) for pod in pods if is_finished(pod) and not is_deleting(pod)]
     alive = [pod for pod in pods if not is_finished(pod) and not is_deleting(pod)]
     missing = wanted - len(alive) - coming
     if missing >= 0:
         return Change(missing, tuple(finished))
-    surplus = sorted(alive, key=_dispensability, reverse=True)[: max(0, len(alive) - wanted)]
+    by_use = sorted(alive, key=lambda pod: _use(pod, busy.get(name_of(pod), 0.0)))
+    surplus = by_use[: max(0, len(alive) - wanted)]
     return Change(0, (*finished, *map(name_of, surplus)))
 
 
-def _dispensability(pod: Wire) -> tuple[bool, bool, str]:
-    """Not ready first, then fallback pods, then the youngest."""
+def _use(pod: Wire, busy: float) -> tuple[bool, float, bool, float]:
+    """Sorts the pods that are of least use first.
+
+    Those that are not ready, then those with the fewest requests in flight, then ordinary ones
+    before claimed ones, then the youngest.
+    """
     claimed = CLAIMED_FROM_ANNOTATION in annotations_of(pod)
-    return not is_ready(pod), not claimed, str(metadata(pod).get("creationTimestamp"))
+    return is_ready(pod), busy, claimed, -_created_s(pod)
+
+
+def _created_s(pod: Wire) -> float:
+    return datetime.fromisoformat(str(metadata(pod)["creationTimestamp"])).timestamp()
 
 
 def change_pool(

@@ -158,3 +158,21 @@ def test_the_reason_names_what_decided(spec, observed, said):
 def test_every_answer_says_why():
     for observed in (seen(), seen(stable=5), seen(stable=5, panic=99), seen(observed=1)):
         assert decide(SPEC, observed, REACHED)[0].reason
+
+
+def test_what_is_open_keeps_a_superseded_revision_for_a_while_only():
+    spec = replace(SPEC, reachable=False, max_drain_s=120.0)
+    answers, state = [], REACHED
+    for at in (1000.0, 1100.0, 1120.0):
+        answer, state = decide(spec, seen(stable=1, at=at), state)
+        answers.append(answer.replicas)
+    assert answers == [1, 1, 0]
+    assert "no Route has sent requests to it for 120 s" in answer.reason
+
+
+def test_a_revision_that_gets_requests_again_is_not_superseded():
+    spec = replace(SPEC, reachable=False, max_drain_s=120.0)
+    _, state = decide(spec, seen(stable=1, at=1000.0), REACHED)
+    _, state = decide(replace(spec, reachable=True), seen(stable=1, at=1100.0), state)
+    answer, _ = decide(spec, seen(stable=1, at=1120.0), state)
+    assert answer.replicas == 1

@@ -8,6 +8,7 @@ from hearth.node.core.lifecycle import (
     BackoffOver,
     BecameReady,
     Delete,
+    Drain,
     DrainOver,
     Exited,
     Forget,
@@ -99,7 +100,7 @@ def test_restarts_wait_longer_each_time_and_a_long_run_resets_that():
 
 def test_a_pod_in_routing_is_drained_before_it_is_asked_to_end():
     pod = machine("Always", *RUNNING)
-    assert pod.on(Delete(30, routed=True)) == [Later(1.0, DrainOver()), Later(31.0, GraceOver())]
+    assert pod.on(Delete(30, routed=True)) == [Drain(1.0, 31.0), Later(33.0, GraceOver())]
     assert pod.on(DrainOver()) == [Terminate()]
     assert pod.on(GraceOver()) == [Kill()]
     assert pod.on(exited()) == [Kill(), Forget()]

@@ -9,11 +9,15 @@ from hearth.pool.core.scaling import (
 )
 
 
-def pod(name, *, ready=True, phase="Running", deleting=False, created="1", claimed=False, of="h"):
+def pod(name, *, ready=True, phase="Running", deleting=False, created=1, claimed=False, of="h"):
     annotations = {"hearth.dev/template-hash": of}
     if claimed:
         annotations["hearth.dev/claimed-from"] = "python"
-    meta = {"name": name, "creationTimestamp": created, "annotations": annotations}
+    meta = {
+        "name": name,
+        "creationTimestamp": f"2026-01-01T00:00:0{created}Z",
+        "annotations": annotations,
+    }
     if deleting:
         meta["deletionTimestamp"] = "now"
     conditions = [{"type": "Ready", "status": str(ready)}]
@@ -21,23 +25,29 @@ def pod(name, *, ready=True, phase="Running", deleting=False, created="1", claim
 
 
 def test_what_is_missing_is_made_counting_what_is_coming():
-    assert change_set([pod("a")], coming=1, wanted=5) == Change(3, ())
-    assert change_set([], coming=2, wanted=1) == Change(0, ())
+    assert change_set([pod("a")], coming=1, wanted=5, busy={}) == Change(3, ())
+    assert change_set([], coming=2, wanted=1, busy={}) == Change(0, ())
 
 
 def test_finished_pods_go_and_are_replaced():
     pods = [pod("a"), pod("b", phase="Failed", ready=False)]
-    assert change_set(pods, coming=0, wanted=2) == Change(1, ("b",))
+    assert change_set(pods, coming=0, wanted=2, busy={}) == Change(1, ("b",))
 
 
 def test_what_goes_first_is_not_ready_then_ordinary_then_youngest():
     pods = [
-        pod("old", claimed=True, created="1"), pod("young", claimed=True, created="2"),
-        pod("ordinary", created="0"), pod("unready", ready=False, claimed=True, created="0"),
+        pod("old", claimed=True, created=1), pod("young", claimed=True, created=2),
+        pod("ordinary", created=0), pod("unready", ready=False, claimed=True, created=0),
         pod("going", deleting=True),
     ]  # fmt: skip
-    assert change_set(pods, 0, wanted=1).delete == ("unready", "ordinary", "young")
-    assert change_set(pods, 0, wanted=0).delete[-1] == "old"
+    assert change_set(pods, 0, 1, {}).delete == ("unready", "ordinary", "young")
+    assert change_set(pods, 0, 0, {}).delete[-1] == "old"
+
+
+def test_pods_with_requests_in_flight_go_last_the_busiest_of_all():
+    pods = [pod("a"), pod("b"), pod("c"), pod("unready", ready=False)]
+    busy = {"a": 1.0, "c": 7.0, "unready": 9.0}
+    assert change_set(pods, 0, 1, busy).delete == ("unready", "b", "a")
 
 
 def test_a_pool_is_filled_and_emptied_without_touching_reserved_pods():
