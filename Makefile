@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup containers lock fmt check unit system test conformance knative bench demo clean
+.PHONY: help setup containers images lock fmt check unit system test conformance knative bench demo clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -13,6 +13,9 @@ setup: .venv/.ready ## Make .venv from requirements.lock (hashes pinned)
 
 containers: ## Install what container images need: containerd, runc, CNI plugins (needs root)
 	@tools/containers
+
+images: setup ## Build the container images, as OCI archives in dist/images; IMAGES="--prefix X --tag Y"
+	$(BIN)/python -m tools.images $(IMAGES)
 
 lock: setup ## Resolve the dependencies again and pin them
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements.lock
