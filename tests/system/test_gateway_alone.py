@@ -82,12 +82,11 @@ def alone(tmp_path):
 
     def run(story):
         async def whole():
-            port, *others = free_ports(*(("127.0.0.1", 0) for _ in range(3)))
+            port, *others = free_ports(*(("127.0.0.1", 0) for _ in range(4)))
             paths = {name: str(tmp_path / name) for name in ("xds", "activator", "admin")}
-            https, inside = (("127.0.0.1", other) for other in others)
-            config = make_bootstrap(
-                name="g", edge=("127.0.0.1", port), https=https, inside=inside, **paths
-            )
+            names = ("https", "inside", "inside_https")
+            listening = {name: ("127.0.0.1", at) for name, at in zip(names, others, strict=True)}
+            config = make_bootstrap(name="g", edge=("127.0.0.1", port), **listening, **paths)
             world = Alone(tmp_path, port)
             xds = await serve_xds(
                 world.resources, f"unix:{paths['xds']}", lambda report: None, interval_s=1.0

@@ -28,12 +28,17 @@ DISABLE_TLS_ANNOTATIONS = (
     "networking.knative.dev/disable-auto-tls",
     "networking.knative.dev/disable-external-domain-tls",
 )
+CERTIFICATE_CLASS_ANNOTATION = "networking.knative.dev/certificate-class"
 CERTIFICATE_CLASS_ANNOTATIONS = (
     "networking.knative.dev/certificate.class",
-    "networking.knative.dev/certificate-class",
+    CERTIFICATE_CLASS_ANNOTATION,
 )
-#: Whether a Certificate is for hosts reached from outside or inside alone.
+#: Whether a Certificate is for hosts reached from outside or from inside.
 CERTIFICATE_TYPE_LABEL = "networking.knative.dev/certificate-type"
+EXTERNAL_DOMAIN = "external-domain"
+CLUSTER_LOCAL_DOMAIN = "cluster-local-domain"
+#: On ConfigMaps in ``knative-serving``: authorities, in PEM, that are to be trusted inside.
+TRUST_BUNDLE_LABEL = "networking.knative.dev/trust-bundle"
 APP_LABEL = "app"
 
 #: Prefix of Knative's autoscaling annotations (min-scale, max-scale, initial-scale, target, …).
@@ -64,6 +69,8 @@ OWN_CERTIFICATE_CLASS = "hearth.certificate.networking.knative.dev"
 ACME_CERTIFICATE_CLASS = "acme.certificate.networking.knative.dev"
 #: In ``hearth-system``: the Secret with our own authority, and the ConfigMap with its certificate.
 DOMAIN_CA = "domain-ca"
+#: On the ConfigMap in each namespace that has what its apps are to trust.
+TRUST_LABEL = "hearth.dev/trust"
 CODE_ANNOTATION = "hearth.dev/code"  #: URL of the package
 CODE_DIGEST_ANNOTATION = "hearth.dev/code-digest"  #: ``sha256:<hex>`` of the package
 LAYER_ANNOTATION = "hearth.dev/layer"  #: URL of the dependencies' layer

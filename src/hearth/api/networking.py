@@ -11,6 +11,7 @@ from hearth.api.core import Object
 from hearth.api.errors import FieldError
 from hearth.api.kinds import CERTIFICATE, CLUSTER_DOMAIN_CLAIM
 from hearth.api.meta import Wire, spec_of
+from hearth.api.names import CLUSTER_DOMAIN
 from hearth.api.registry import Column, Resource, condition
 from hearth.api.serving.faults import missing
 from hearth.api.serving.views import Status
@@ -59,6 +60,14 @@ class Certificate(Object, frozen=True):
 
     spec: CertificateSpec | None = None
     status: CertificateStatus | None = None
+
+
+def is_of_another_namespace(host: str, namespace: str) -> bool:
+    """Whether the host is inside and its name says that it is another namespace's."""
+    for suffix in (f".{CLUSTER_DOMAIN}", ".svc"):
+        if host.endswith(suffix):
+            return host.removesuffix(suffix).rpartition(".")[2] != namespace
+    return False
 
 
 def validate_claim(wire: Wire, old: Wire | None) -> list[FieldError]:

@@ -14,6 +14,7 @@ from hearth.api.kinds import (
     CORE_SERVICE,
     DOMAIN_MAPPING,
     LEASE,
+    NAMESPACE,
     POD,
     POOLED_REPLICA_SET,
     REVISION,
@@ -44,9 +45,11 @@ from hearth.api.names import (
     ROUTES_ANNOTATION,
     SYSTEM_NAMESPACE,
     TLS_SECRET,
+    TRUST_LABEL,
 )
 from hearth.client import Client
 from hearth.controllers.certificate import IssuingCaches, make_issuing
+from hearth.controllers.certificate.authority import Authority
 from hearth.controllers.certificates import BY_OWNER, CertificateKeeper, owner_uids
 from hearth.controllers.configuration import ConfigurationReconciler
 from hearth.controllers.configuration.reconciler import BY_CONFIGURATION
@@ -63,6 +66,7 @@ from hearth.controllers.route.core.domains import Domain
 from hearth.controllers.route.placeholders import BY_ROUTE_LABEL, Placeholders
 from hearth.controllers.route.reconciler import BY_ROUTE
 from hearth.controllers.service import ServiceReconciler
+from hearth.controllers.trust import TrustCaches, make_trust
 from hearth.controllers.writing import Events, Newest
 from hearth.kit.clock import Clock, SystemClock
 from hearth.kit.tasks import Part
@@ -98,6 +102,8 @@ class _Caches:
     certificates: Informer
     secrets: Informer  #: those with certificates
     placeholders: Informer
+    namespaces: Informer
+    trusts: Informer  #: ConfigMaps that say what is to be trusted
 
     @classmethod
     def of(cls, informers: Informers, tenant: str) -> _Caches:
@@ -117,6 +123,8 @@ class _Caches:
             certificates=informers.of(CERTIFICATE, label_selector=""),
             secrets=informers.of(SECRET, label_selector="", field_selector=f"type={TLS_SECRET}"),
             placeholders=informers.of(CORE_SERVICE, label_selector=ROUTE_LABEL),
+            namespaces=informers.of(NAMESPACE, label_selector=""),
+            trusts=informers.of(CONFIG_MAP, label_selector=TRUST_LABEL),
         )
         caches.placeholders.add_index(BY_ROUTE_LABEL, lambda w: caches.labelled(w, ROUTE_LABEL))
         caches.certificates.add_index(BY_OWNER, owner_uids)
@@ -136,6 +144,16 @@ class _Caches:
         caches.mappings.add_index(_BY_NAME, lambda wire: [name_of(wire)])
         caches.mappings.add_index(_BY_WAITING, lambda wire: [_WAITING] if waits(wire) else [])
         return caches
+
+    @property
+    def for_issuing(self) -> IssuingCaches:
+        """What the certificate controller reads."""
+        return IssuingCaches(self.certificates, self.secrets, self.gateways, self.config_maps)
+
+    @property
+    def for_trust(self) -> TrustCaches:
+        """What the trust controller reads."""
+        return TrustCaches(self.namespaces, self.trusts, self.config_maps)
 
     def sibling(self, wire: Wire, name: str) -> ObjectKey:
         """The key of that name in the object's namespace."""
@@ -220,17 +238,16 @@ def controllers(
         _part("revision", revision, _revision_queue(caches), caches),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
-        _part("certificate", *_certificate(client, caches, certificates, clock, events), caches),
+        *_tls_parts(caches, Authority(client, clock), certificates, naming, events),
     ]
 
 
-def _certificate(
-    client: Client, caches: _Caches, certificates: Newest, clock: Clock, events: Events
-) -> tuple[Reconciler, WorkQueue]:
-    issuing = IssuingCaches(
-        caches.certificates, caches.secrets, caches.gateways, caches.config_maps
-    )
-    return make_issuing(client, issuing, certificates, clock, events)
+def _tls_parts(
+    caches: _Caches, authority: Authority, certificates: Newest, naming: Naming, events: Events
+) -> list[Part]:
+    issuing = make_issuing(caches.for_issuing, certificates, authority, events)
+    trust = make_trust(caches.for_trust, authority, naming, events)
+    return [_part("certificate", *issuing, caches), _part("trust", *trust, caches)]
 
 
 def _part(name: str, reconciler: Reconciler, queue: WorkQueue, caches: _Caches) -> Part:
@@ -247,6 +264,7 @@ def _all(caches: _Caches) -> Iterable[Informer]:
         caches.services, caches.configurations, caches.routes, caches.revisions,
         caches.replica_sets, caches.pods, caches.gateways, caches.mappings, caches.claims,
         caches.config_maps, caches.certificates, caches.secrets, caches.placeholders,
+        caches.namespaces, caches.trusts,
     )  # fmt: skip
 
 

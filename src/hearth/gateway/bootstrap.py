@@ -40,6 +40,7 @@ def make_bootstrap(
     edge: Address,
     https: Address,
     inside: Address,
+    inside_https: Address,
     xds: str,
     activator: str,
     admin: str,
@@ -52,6 +53,7 @@ def make_bootstrap(
         edge: where requests from outside arrive.
         https: where requests from outside arrive over TLS.
         inside: where requests from inside arrive, which may be for cluster-local hosts.
+        inside_https: where requests from inside arrive over TLS.
         xds: path of a unix socket, as are the last two.
         activator: likewise.
         admin: likewise.
@@ -77,6 +79,7 @@ def make_bootstrap(
                 _edge("edge", edge, timeout, fragments=1),
                 _edge("https", https, timeout, fragments=1, tls=True),
                 _edge("inside", inside, timeout, fragments=2),
+                _edge("inside-https", inside_https, timeout, fragments=2, tls=True),
                 _cold("cold", "hold"),
                 _cold("cold-h2", "hold-h2"),
             ],
@@ -108,6 +111,7 @@ _KEPT_STATS = [
         "http.edge.",
         "http.https.",
         "http.inside.",
+        "http.inside-https.",
         "listener_manager.",
         "server.",
     )

@@ -19,6 +19,7 @@ from hearth.api.tls import pair_of
 from hearth.gateway.core.certificates import (
     challenges_of,
     may_serve,
+    precedence,
     secrets_of_certificate,
     secrets_of_mapping,
 )
@@ -115,7 +116,7 @@ class Certificates:
         return [
             self._refs(refs, wire)[host]
             for informer, refs in self._sources
-            for wire in informer.by_index(_BY_HOST, host)
+            for wire in sorted(informer.by_index(_BY_HOST, host), key=precedence)
         ]
 
     def _usable(self, secret: Wire, key: ObjectKey, host: str) -> Pair | None:

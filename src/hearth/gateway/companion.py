@@ -68,10 +68,11 @@ class Gateway:
         self._autoscaler = autoscaler
         self._settings = settings
         self._clock = clock
-        self.http_port, self.https_port, self.inside_port = free_ports(
+        self.http_port, self.https_port, self.inside_port, self.inside_https_port = free_ports(
             (settings.host, settings.port),
             (settings.host, settings.https_port),
             (settings.inside_host, settings.inside_port),
+            (settings.inside_host, settings.inside_https_port),
         )
         self._resources = Resources()
         certificates = Certificates(informers, self._resources, clock)
@@ -118,6 +119,7 @@ class Gateway:
             edge=(settings.host, self.http_port),
             https=(settings.host, self.https_port),
             inside=(settings.inside_host, self.inside_port),
+            inside_https=(settings.inside_host, self.inside_https_port),
             xds=f"{sockets}/xds",
             activator=f"{sockets}/activator",
             admin=f"{sockets}/admin",

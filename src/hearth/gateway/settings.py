@@ -17,6 +17,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     https_port: int = 0  #: where it listens for TLS; 0 picks a free one
     inside_host: str = "127.0.0.1"  #: where Envoy listens for requests from inside
     inside_port: int = 0  #: 0 picks a free one
+    inside_https_port: int = 0  #: likewise, for TLS
     group: str = "default"  #: the ServiceGroup it serves
     workers: int = 2  #: Envoy's worker threads
     held_max: int = 20_000  #: requests held at once; more get 503

@@ -165,8 +165,10 @@ def _split(host: Host) -> list[Host]:
     """What holds for the public name alone makes the others a virtual host of their own."""
     if not host.internal or not (host.redirected or host.challenges):
         return [host]
-    inside = replace(host, name=f"{host.name} inside", public="", redirected=False, challenges=())
-    return [replace(host, internal=()), inside]
+    inside = replace(host, public="", redirected=False, challenges=())
+    if not host.public:
+        return [inside]
+    return [replace(host, internal=()), replace(inside, name=f"{host.name} inside")]
 
 
 #: RFC 7239's header, which Knative's runtime contract promises to apps.

@@ -154,6 +154,29 @@ def read_pair(pair: Pair) -> Facts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """The certificate of an authority."""
+
+    pem: bytes
+    not_after: datetime  #: UTC
+
+
+def read_trusted(pem: bytes) -> list[Trusted]:
+    """The certificates that follow one another in it.
+
+    Raises:
+        ValueError: there is none, or one cannot be read.
+    """
+    from cryptography import x509
+
+    try:
+        found = x509.load_pem_x509_certificates(pem)
+    except (ValueError, TypeError) as error:
+        raise ValueError("found no PEM certificates") from error
+    return [Trusted(_pem_of(one), one.not_valid_after_utc) for one in found]
+
+
 def _names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     from cryptography import x509
     from cryptography.x509.oid import NameOID

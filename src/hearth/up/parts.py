@@ -16,7 +16,7 @@ from hearth.capacity import NodeWatch, Placement
 from hearth.client import Client
 from hearth.controllers import controllers
 from hearth.gateway import Gateway, GatewaySettings
-from hearth.gateway.envoy import GatewayError, free_port
+from hearth.gateway.envoy import GatewayError, free_ports
 from hearth.kit.clock import SystemClock
 from hearth.kit.tasks import Part
 from hearth.node import NodeAgent, NodeSettings
@@ -26,7 +26,7 @@ from hearth.runtime import EventRecorder, Informers
 from hearth.runtime.internal import internal_secret, internal_server_context
 from hearth.up.settings import Settings
 
-HTTP_PORT = 80  #: of services, for pods
+HTTP_PORT, HTTPS_PORT = 80, 443  #: of services, for pods
 
 
 def shard_selector(shard: str) -> str:
@@ -90,7 +90,7 @@ def make_gateway(
     client: Client, informers: Informers, autoscaler: Autoscaler, settings: Settings
 ) -> Gateway:
     """Envoy and its companion; the port is taken here."""
-    inside_host, inside_port = _inside(settings)
+    inside_host, inside_port, inside_https_port = _inside(settings)
     own = GatewaySettings(
         name=node_name(settings),
         state=Path(settings.state) / "gateway",
@@ -99,23 +99,26 @@ def make_gateway(
         https_port=settings.https_port,
         inside_host=inside_host,
         inside_port=inside_port,
+        inside_https_port=inside_https_port,
         workers=settings.envoy_workers or os.cpu_count() or 1,
     )
     return Gateway(client, informers, autoscaler, own, SystemClock())
 
 
-def _inside(settings: Settings) -> tuple[str, int]:
-    """Where requests from inside arrive: port 80 of this node's address among its pods.
+def _inside(settings: Settings) -> tuple[str, int, int]:
+    """Where requests from inside arrive: ports 80 and 443 of this node's address among its pods.
 
     Where that cannot be, as without root, pods do not reach services by their names.
     """
+    plain, tls = settings.inside_port, settings.inside_https_port
     if settings.inside_host:
-        return settings.inside_host, settings.inside_port
+        return settings.inside_host, plain, tls
     state = Path(settings.state) / "node"
     if host := planned_gateway(settings.netns, str(state.resolve())):
         with suppress(GatewayError):
-            return host, free_port(host, settings.inside_port or HTTP_PORT)
-    return "127.0.0.1", settings.inside_port
+            http, https = free_ports((host, plain or HTTP_PORT), (host, tls or HTTPS_PORT))
+            return host, http, https
+    return "127.0.0.1", plain, tls
 
 
 def make_node(client: Client, informers: Informers, settings: Settings) -> tuple[NodeAgent, Part]:

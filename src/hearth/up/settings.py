@@ -19,6 +19,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     https_port: int = 0  #: where it listens for TLS; 0 picks a free port
     inside_host: str = ""  #: where Envoy listens for requests from inside; empty: where pods are
     inside_port: int = 0  #: 0 picks a free port
+    inside_https_port: int = 0  #: likewise, for TLS
     envoy_workers: int = 0  #: threads of Envoy; 0: one per core
     domain: str = "localhost"  #: suffix of every app's host name
     autoscaler: str = "https://127.0.0.1:8443"  #: where a shard's autoscaler is; may hold {shard}

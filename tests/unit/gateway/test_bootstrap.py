@@ -26,6 +26,7 @@ def bootstrap():
         edge=("127.0.0.1", 8080),
         https=("127.0.0.1", 8443),
         inside=("127.0.0.2", 8081),
+        inside_https=("127.0.0.2", 8444),
         xds="/run/xds",
         activator="/run/act",
         admin="/run/a",
@@ -46,13 +47,15 @@ def managers(bootstrap):
 
 
 def test_everything_but_the_edge_is_within_the_machine(bootstrap):
-    edge, https, inside, *others = bootstrap.static_resources.listeners
+    edge, https, inside, inside_https, *others = bootstrap.static_resources.listeners
     address = edge.address.socket_address
     assert (edge.name, address.address, address.port_value) == ("edge", "127.0.0.1", 8080)
     address = https.address.socket_address
     assert (https.name, address.address, address.port_value) == ("https", "127.0.0.1", 8443)
     address = inside.address.socket_address
     assert (inside.name, address.address, address.port_value) == ("inside", "127.0.0.2", 8081)
+    address = inside_https.address.socket_address
+    assert (inside_https.name, address.port_value) == ("inside-https", 8444)
     assert [(o.name, o.WhichOneof("listener_specifier")) for o in others] == [
         ("cold", "internal_listener"),
         ("cold-h2", "internal_listener"),

@@ -35,6 +35,7 @@ class NetworkConfig:
     domain_template: Template = DEFAULT_DOMAIN_TEMPLATE
     tag_template: Template = DEFAULT_TAG_TEMPLATE
     external_domain_tls: bool = False
+    cluster_local_domain_tls: bool = False
     certificate_class: str = OWN_CERTIFICATE_CLASS  #: who issues certificates
     http_redirected: bool = False  #: ``http-protocol: Redirected``, where there is a certificate
     autocreate_domain_claims: bool = False
@@ -81,17 +82,13 @@ def read_network(data: Mapping[str, str]) -> NetworkConfig:
             "system-internal-tls: found Enabled, expected Disabled: requests go from the gateway "
             "to instances in plain text (between Hearth's own parts TLS is always on)"
         )
-    if said.enabled("cluster-local-domain-tls"):
-        raise ValueError(
-            "cluster-local-domain-tls: found Enabled, expected Disabled: hosts that are reached "
-            "from inside alone are served in plain text"
-        )
     return NetworkConfig(
         domain_template=_checked(said, "domain-template", "domainTemplate"),
         tag_template=_tags(said),
         # As in Knative whatever is not ``enabled`` is not.
         external_domain_tls=said.text("external-domain-tls", "auto-tls", "autoTLS").lower()
         == "enabled",
+        cluster_local_domain_tls=said.enabled("cluster-local-domain-tls"),
         certificate_class=said.text(
             "certificate-class", "certificate.class", default=OWN_CERTIFICATE_CLASS
         ),

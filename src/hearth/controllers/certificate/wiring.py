@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from hearth.api.config import read_acme
 from hearth.api.meta import ObjectKey, Wire, key_of, spec_of
 from hearth.api.names import ACME_CERTIFICATE_CLASS, KNATIVE_NAMESPACE, OWN_CERTIFICATE_CLASS
-from hearth.client import Client
 from hearth.controllers.certificate.acme import Acme
 from hearth.controllers.certificate.authority import Authority
 from hearth.controllers.certificate.core.state import waits
 from hearth.controllers.certificate.issuing import Issuer
 from hearth.controllers.certificate.reconciler import CertificateReconciler
 from hearth.controllers.writing import Events, Newest
-from hearth.kit.clock import Clock
 from hearth.runtime import Change, Informer, WorkQueue
 
 _ACME_CONFIG = "config-acme"
@@ -35,12 +33,13 @@ class IssuingCaches:
 
 
 def make_issuing(
-    client: Client, caches: IssuingCaches, certificates: Newest, clock: Clock, events: Events
+    caches: IssuingCaches, certificates: Newest, authority: Authority, events: Events
 ) -> tuple[CertificateReconciler, WorkQueue]:
     """The reconciler and its queue."""
+    client, clock = authority.client, authority.clock
     name = ObjectKey(client.tenant, KNATIVE_NAMESPACE, _ACME_CONFIG)
     issuers: dict[str, Issuer] = {
-        OWN_CERTIFICATE_CLASS: Authority(client, clock),
+        OWN_CERTIFICATE_CLASS: authority,
         ACME_CERTIFICATE_CLASS: Acme(
             client, lambda: read_acme((caches.config_maps.get(name) or {}).get("data") or {})
         ),

@@ -1,7 +1,8 @@
 """Which Certificates a Route or DomainMapping wants, and what its status says of them.
 
-Source: knative.dev/serving pkg/reconciler/route/route.go (externalDomainTLS),
-pkg/reconciler/route/resources/certificate.go and pkg/reconciler/domainmapping/reconciler.go (tls).
+Source: knative.dev/serving pkg/reconciler/route/route.go (externalDomainTLS and
+clusterLocalDomainTLS), pkg/reconciler/route/resources/certificate.go and
+pkg/reconciler/domainmapping/reconciler.go (tls).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hearth.api.meta import (
     annotations_of,
     condition_of,
     controller_of,
+    labels_of,
     name_of,
     namespace_of,
     owner_reference,
@@ -24,10 +26,15 @@ from hearth.api.meta import (
     uid_of,
 )
 from hearth.api.names import (
+    ACME_CERTIFICATE_CLASS,
+    CERTIFICATE_CLASS_ANNOTATION,
     CERTIFICATE_CLASS_ANNOTATIONS,
     CERTIFICATE_TYPE_LABEL,
+    CLUSTER_LOCAL_DOMAIN,
     DISABLE_TLS_ANNOTATIONS,
+    EXTERNAL_DOMAIN,
     HTTP_PROTOCOL_ANNOTATIONS,
+    OWN_CERTIFICATE_CLASS,
 )
 from hearth.controllers.core.conditions import Conditions
 from hearth.controllers.core.metadata import LAST_APPLIED_ANNOTATION, without
@@ -70,38 +77,59 @@ def _first(wire: Wire, names: Sequence[str]) -> str:
     return next((found[name] for name in names if name in found), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A certificate to be had."""
+
+    name: str
+    hosts: Sequence[str]  #: what it is for
+    domain: str  #: the host, or the domain that they are under
+    type: str = EXTERNAL_DOMAIN  #: or ``cluster-local-domain``
+
+
 def make_certificate(
-    owner: Wire, label: tuple[str, str], name: str, host: str, domain: str, network: NetworkConfig
+    owner: Wire, label: tuple[str, str], wanted: Wanted, network: NetworkConfig
 ) -> Wire:
-    """The Certificate for one host, kept in a Secret of its own name.
+    """The Certificate, kept in a Secret of its own name.
 
     Args:
         owner: the Route or DomainMapping.
         label: name and value of the label that says whose it is.
-        name: its name.
-        host: what it is for.
-        domain: the host, or the domain that it is under.
-        network: gives the class, unless the owner does.
+        wanted: what is to be had.
+        network: gives the class, unless the owner does. No ACME server knows names of the cluster:
+            for those our own authority stands in.
     """
-    own = without(annotations_of(owner), (LAST_APPLIED_ANNOTATION,))
-    annotations = {CERTIFICATE_CLASS_ANNOTATIONS[0]: network.certificate_class, **own}
+    asked = _first(owner, CERTIFICATE_CLASS_ANNOTATIONS) or network.certificate_class
+    if wanted.type == CLUSTER_LOCAL_DOMAIN and asked == ACME_CERTIFICATE_CLASS:
+        asked = OWN_CERTIFICATE_CLASS
+    others = (LAST_APPLIED_ANNOTATION, *CERTIFICATE_CLASS_ANNOTATIONS)
+    annotations = {**without(annotations_of(owner), others), CERTIFICATE_CLASS_ANNOTATION: asked}
     return {
         "apiVersion": CERTIFICATE.api_version,
         "kind": CERTIFICATE.kind,
         "metadata": {
-            "name": name,
+            "name": wanted.name,
             "namespace": namespace_of(owner),
             "ownerReferences": [owner_reference(owner)],
             "annotations": annotations,
-            "labels": {label[0]: label[1], CERTIFICATE_TYPE_LABEL: "external-domain"},
+            "labels": {label[0]: label[1], CERTIFICATE_TYPE_LABEL: wanted.type},
         },
-        "spec": {"dnsNames": [host], "domain": domain, "secretName": name},
+        "spec": {
+            "dnsNames": [*wanted.hosts],
+            "domain": wanted.domain,
+            "secretName": wanted.name,
+        },
     }
 
 
 def class_of(certificate: Wire) -> str:
     """Who is to issue it."""
     return _first(certificate, CERTIFICATE_CLASS_ANNOTATIONS)
+
+
+def type_of(certificate: Wire) -> str:
+    """Whether it is for hosts reached from outside or from inside."""
+    return labels_of(certificate).get(CERTIFICATE_TYPE_LABEL, EXTERNAL_DOMAIN)
 
 
 def is_owned(wire: Wire, owner: Wire) -> bool:
@@ -114,7 +142,8 @@ def provisioned(owner: Wire, found: Sequence[Wire], network: NetworkConfig) -> P
 
     A certificate that is not there yet does not keep an app from being served: where plain HTTP is
     not redirected its URL is ``http`` until then. (Knative asks the cluster's setting alone; here
-    an object whose own annotation redirects is not called ready before it does.)
+    an object whose own annotation redirects is not called ready before it does.) One for names
+    inside is always waited for.
 
     Args:
         owner: the Route or DomainMapping.
@@ -131,16 +160,19 @@ def provisioned(owner: Wire, found: Sequence[Wire], network: NetworkConfig) -> P
     served = every - missing
     if not waited:
         return Provisioned("True", "", "", served, every)
-    first, name = _ready(waited[0]), name_of(waited[0])
-    if not is_plain_redirected(owner, network):
-        said = f"Certificate {name} is not ready downgrade HTTP."
+    redirected = is_plain_redirected(owner, network)
+    kept = [one for one in waited if redirected or type_of(one) == CLUSTER_LOCAL_DOMAIN]
+    if not kept:
+        said = f"Certificate {name_of(waited[0])} is not ready downgrade HTTP."
         return Provisioned("True", "HTTPDowngrade", said, served, served)
+    first, name = _ready(kept[0]), name_of(kept[0])
+    https = every if redirected else served
     why = first.get("reason") or "no issuer has taken it up"
     if first.get("status") == "False":
         said = f"Certificate {name} fails to be provisioned: {why}"
-        return Provisioned("False", "CertificateProvisionFailed", said, served, every)
+        return Provisioned("False", "CertificateProvisionFailed", said, served, https)
     said = f"Certificate {name} is not ready: {why}"
-    return Provisioned("Unknown", "CertificateNotReady", said, served, every)
+    return Provisioned("Unknown", "CertificateNotReady", said, served, https)
 
 
 def mark_certificates(conditions: Conditions, tls: Provisioned) -> None:

@@ -19,10 +19,9 @@ from hearth.api.meta import (
 from hearth.api.names import CONFIGURATION_LABEL
 from hearth.client import Client
 from hearth.controllers.certificates import CertificateKeeper
-from hearth.controllers.core.tls import PLAIN, Provisioned, provisioned, wants_certificates
-from hearth.controllers.route.core.certificates import route_certificates
+from hearth.controllers.core.tls import PLAIN, Provisioned, provisioned
+from hearth.controllers.route.core.certificates import certificate_types, route_certificates
 from hearth.controllers.route.core.domains import Domain
-from hearth.controllers.route.core.placeholders import as_local
 from hearth.controllers.route.core.routing_state import (
     Marked,
     mark_configuration,
@@ -87,14 +86,12 @@ class RouteReconciler:
     async def _secure(
         self, route: Wire, traffic: list[Target] | BadTarget, domain: Domain, local: frozenset[str]
     ) -> Provisioned:
-        if not wants_certificates(route, domain.network):
-            return PLAIN  # those that are there stay: an issuer limits how often it is asked
+        types = certificate_types(route, domain.network)
         if isinstance(traffic, BadTarget):
-            found = self.certificates.of(route)
+            found = self.certificates.of(route, types)
         else:
-            shown = as_local(route) if "" in local else route
-            wanted = route_certificates(shown, {one.tag for one in traffic} - local, domain)
-            found = await self.certificates.keep(route, wanted)
+            wanted = route_certificates(route, {one.tag for one in traffic}, local, domain)
+            found = await self.certificates.keep(route, wanted, types)
         return provisioned(route, found, domain.network) if found else PLAIN
 
     def _targets(self, key: ObjectKey) -> Targets:

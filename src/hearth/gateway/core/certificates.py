@@ -13,11 +13,14 @@ from hearth.api.meta import (
     Wire,
     is_condition_true,
     is_deleting,
+    labels_of,
     name_of,
     namespace_of,
     spec_of,
     status_of,
 )
+from hearth.api.names import CERTIFICATE_TYPE_LABEL, CLUSTER_LOCAL_DOMAIN
+from hearth.api.networking import is_of_another_namespace
 from hearth.kit.x509 import Facts
 
 CHALLENGE_PATH = "/.well-known/acme-challenge/"
@@ -36,8 +39,19 @@ def secrets_of_certificate(certificate: Wire, tenant: str) -> dict[str, ObjectKe
     spec = spec_of(certificate)
     if not spec.get("secretName") or is_deleting(certificate):
         return {}
-    key = ObjectKey(tenant, namespace_of(certificate), str(spec["secretName"]))
-    return dict.fromkeys(spec.get("dnsNames") or (), key)
+    namespace = namespace_of(certificate)
+    key = ObjectKey(tenant, namespace, str(spec["secretName"]))
+    hosts = (str(host) for host in spec.get("dnsNames") or ())
+    return {host: key for host in hosts if not is_of_another_namespace(host, namespace)}
+
+
+def precedence(wire: Wire) -> tuple[bool, str, str]:
+    """Sorts those for the same host, the one to be served first.
+
+    ``example.com`` may be a host outside, and inside service ``example`` of namespace ``com``.
+    """
+    inside = labels_of(wire).get(CERTIFICATE_TYPE_LABEL) == CLUSTER_LOCAL_DOMAIN
+    return inside, namespace_of(wire), name_of(wire)
 
 
 def challenges_of(certificate: Wire, host: str) -> tuple[tuple[str, str], ...]:

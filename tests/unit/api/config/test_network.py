@@ -37,6 +37,7 @@ def test_templates(text, want):
     [
         ("external-domain-tls", "Enabled", "external_domain_tls"),
         ("auto-tls", "enabled", "external_domain_tls"),
+        ("cluster-local-domain-tls", "Enabled", "cluster_local_domain_tls"),
         ("http-protocol", "Redirected", "http_redirected"),
         ("autocreate-cluster-domain-claims", "true", "autocreate_domain_claims"),
     ],
@@ -66,7 +67,6 @@ def test_the_newer_of_two_names_wins():
         ({"default-external-scheme": "ftp"}, "expected http or https"),
         ({"rollout-duration": "-1"}, "rollout-duration: found '-1'"),
         ({"system-internal-tls": "Enabled"}, "system-internal-tls: found Enabled"),
-        ({"cluster-local-domain-tls": "Enabled"}, "cluster-local-domain-tls: found Enabled"),
         ({"cluster-local-domain-tls": "on"}, "expected Enabled or Disabled"),
     ],
 )

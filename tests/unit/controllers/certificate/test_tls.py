@@ -260,3 +260,75 @@ def test_certificates_stay_when_tls_is_disabled_for_a_while():
         assert world.api.all(SECRET) == was, "nothing was issued anew"
 
     tell(story)
+
+
+def inside(world: World, **data: str) -> None:
+    config(world, external_domain_tls="Disabled", cluster_local_domain_tls="Enabled", **data)
+
+
+def test_names_inside_get_certificates_and_the_address_says_https():
+    async def story(world: World):
+        inside(world)
+        world.gateway()
+        world.service(
+            annotations=ZERO, traffic=[{"latestRevision": True, "percent": 100, "tag": "v"}]
+        )
+        await world.settle()
+        assert said(world)[:2] == ("Unknown", "CertificateNotReady")
+        await settle(world)
+        assert said(world) == ("True", "", f"http://{APP}:8080")
+        assert world.condition(SERVICE, "hello")[0] == "True"
+        address = {"url": "https://hello.default.svc.cluster.local"}
+        assert world.api.get(ROUTE, "hello")["status"]["address"] == address
+        assert world.api.get(SERVICE, "hello")["status"]["address"] == address
+        names = sorted(one["spec"]["dnsNames"] for one in world.api.all(CERTIFICATE))
+        assert names == [
+            [f"{name}.default{end}" for end in ("", ".svc", ".svc.cluster.local")]
+            for name in ("hello", "v-hello")
+        ]
+        world.service(annotations=ZERO)
+        await settle(world)
+        assert len(world.api.all(CERTIFICATE)) == 1
+        config(world, external_domain_tls="Disabled")
+        await settle(world)
+        assert world.api.get(ROUTE, "hello")["status"]["address"]["url"].startswith("http://")
+        assert len(world.api.all(CERTIFICATE)) == 1, "it is not asked for anew later"
+
+    tell(story)
+
+
+def test_what_is_reached_from_inside_alone_has_https_urls_and_is_not_redirected():
+    async def story(world: World):
+        inside(world, http_protocol="Redirected")
+        world.gateway()
+        world.service(
+            annotations=ZERO, traffic=[{"latestRevision": True, "percent": 100, "tag": "v"}]
+        )
+        labels = {"networking.knative.dev/visibility": "cluster-local"}
+        await world.settle()
+        service = world.api.get(SERVICE, "hello")
+        world.api.put(SERVICE, {**service, "metadata": {**service["metadata"], "labels": labels}})
+        await settle(world)
+        local = "default.svc.cluster.local"
+        assert said(world) == ("True", "", f"https://hello.{local}")
+        status = world.api.get(ROUTE, "hello")["status"]
+        assert [one["url"] for one in status["traffic"]] == [f"https://v-hello.{local}"]
+        assert "hearth.dev/http-protocol" not in (status.get("annotations") or {})
+
+    tell(story)
+
+
+def test_our_authority_signs_no_name_of_another_namespace():
+    async def story(world: World):
+        world.gateway()
+        meta = {"name": "c", "annotations": {
+            "networking.knative.dev/certificate-class": "hearth.certificate.networking.knative.dev",
+        }}  # fmt: skip
+        spec = {"dnsNames": ["a.bank.svc.cluster.local"], "secretName": "c"}
+        world.api.put(CERTIFICATE, {"metadata": meta, "spec": spec})
+        await settle(world)
+        status, reason, message = world.condition(CERTIFICATE, "c")
+        assert (status, reason) == ("False", "HostNotOwned")
+        assert "expected names of namespace default" in message
+
+    tell(story)

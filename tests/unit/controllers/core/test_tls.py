@@ -5,6 +5,7 @@ from hearth.controllers.core.conditions import Conditions, living
 from hearth.controllers.core.tls import (
     CERTIFICATE_PROVISIONED,
     Provisioned,
+    Wanted,
     class_of,
     is_plain_redirected,
     make_certificate,
@@ -23,8 +24,9 @@ def owner(**annotations):
     return {"apiVersion": "serving.knative.dev/v1", "kind": "Route", "metadata": meta}
 
 
-def certificate(host="a.com", status=None, reason="", of=None):
-    made = make_certificate(of or owner(), ("l", "v"), f"c-{host}", host, "com", ON)
+def certificate(host="a.com", status=None, reason="", of=None, **kind):
+    wanted = Wanted(f"c-{host}", [host], "com", **kind)
+    made = make_certificate(of or owner(), ("l", "v"), wanted, ON)
     if status:
         made["status"] = {"conditions": [{"type": "Ready", "status": status, "reason": reason}]}
     return made
@@ -83,6 +85,28 @@ def test_anothers_certificate_is_not_used():
     foreign["metadata"]["ownerReferences"] = []
     tls = provisioned(owner(), [foreign], ON)
     assert (tls.status, tls.reason) == ("False", "CertificateNotOwned")
+
+
+INSIDE = {"type": "cluster-local-domain"}
+
+
+def test_one_for_the_inside_is_waited_for_and_the_outside_is_served_meanwhile():
+    outside = certificate("a.com", "True")
+    tls = provisioned(owner(), [outside, certificate("h.n.svc", **INSIDE)], ON)
+    assert (tls.status, tls.reason) == ("Unknown", "CertificateNotReady")
+    assert tls.served == tls.https == {"a.com"}
+    tls = provisioned(owner(), [certificate("a.com"), certificate("h.n.svc", "True", **INSIDE)], ON)
+    assert (tls.status, tls.reason) == ("True", "HTTPDowngrade")
+    assert tls.https == {"h.n.svc"}
+    tls = provisioned(owner(), [outside, certificate("h.n.svc", "False", "X", **INSIDE)], ON)
+    assert (tls.status, tls.reason) == ("False", "CertificateProvisionFailed")
+
+
+def test_no_acme_server_is_asked_for_names_of_the_cluster():
+    acme = "acme.certificate.networking.knative.dev"
+    mine = owner(certificate_class=acme)
+    assert class_of(certificate(of=mine)) == acme
+    assert class_of(certificate(of=mine, **INSIDE)) == ON.certificate_class
 
 
 def test_hosts_with_their_certificate_do_not_wait_for_the_others():

@@ -8,6 +8,7 @@ from hearth.api.tls import pair_of
 from hearth.gateway.core.certificates import (
     challenges_of,
     may_serve,
+    precedence,
     secrets_of_certificate,
     secrets_of_mapping,
 )
@@ -42,6 +43,25 @@ def test_a_certificate_names_one_secret_for_all_its_hosts():
     key = ObjectKey("root", "shop", "s")
     found = secrets_of_certificate(certificate(), "root")
     assert found == {"a.example.com": key, "b.example.com": key}
+
+
+def inside(namespace, *hosts):
+    wire = certificate()
+    labels = {"networking.knative.dev/certificate-type": "cluster-local-domain"}
+    meta = {"name": "c", "namespace": namespace, "labels": labels}
+    return {**wire, "metadata": meta, "spec": {**wire["spec"], "dnsNames": list(hosts)}}
+
+
+def test_no_namespace_has_the_names_of_another():
+    named = ("a.shop", "a.shop.svc", "a.shop.svc.cluster.local")
+    assert set(secrets_of_certificate(inside("shop", *named), "root")) == set(named)
+    others = ("a.bank.svc", "a.bank.svc.cluster.local")
+    assert secrets_of_certificate(inside("shop", *others), "root") == {}
+
+
+def test_a_host_outside_goes_before_a_name_inside_that_looks_like_it():
+    outside, local = certificate(), inside("com", "example.com")
+    assert sorted((local, outside), key=precedence) == [outside, local]
 
 
 def test_a_challenge_is_answered_on_its_own_host_alone():

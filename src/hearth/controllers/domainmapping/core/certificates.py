@@ -14,7 +14,7 @@ from hearth.api.meta import Wire, name_of, spec_of, uid_of
 from hearth.api.names import DOMAIN_MAPPING_UID_LABEL
 from hearth.api.tls import pair_of
 from hearth.controllers.core.metadata import child_name
-from hearth.controllers.core.tls import Provisioned, make_certificate
+from hearth.controllers.core.tls import Provisioned, Wanted, make_certificate
 from hearth.kit.times import rfc3339
 from hearth.kit.x509 import read_pair
 
@@ -28,7 +28,7 @@ def mapping_certificate(mapping: Wire, network: NetworkConfig) -> Wire:
     """The Certificate for the mapping's host."""
     host = name_of(mapping)
     label = (DOMAIN_MAPPING_UID_LABEL, uid_of(mapping))
-    return make_certificate(mapping, label, child_name(host, ""), host, host, network)
+    return make_certificate(mapping, label, Wanted(child_name(host, ""), [host], host), network)
 
 
 def given(mapping: Wire, name: str, secret: Wire | None, now: datetime) -> Provisioned:

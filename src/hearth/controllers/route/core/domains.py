@@ -43,9 +43,9 @@ class Domain:
         Raises:
             BadHostError: it would not be a host name.
         """
-        name = self.short_name(route, tag)
         if self.is_local(route):
-            return f"{name}.{namespace_of(route)}.{CLUSTER_DOMAIN}"
+            return self.inside_hosts(route, tag)[0]
+        name = self.short_name(route, tag)
         values: dict[str, str | Mapping[str, str]] = {
             "Name": name,
             "Namespace": namespace_of(route),
@@ -58,6 +58,11 @@ class Domain:
             said = "; ".join(f'url: Invalid value: "{host}": {why}' for why in faults)
             raise BadHostError(f'domain name error: invalid domain name "{host}": {said}')
         return host
+
+    def inside_hosts(self, route: Wire, tag: str = "") -> tuple[str, ...]:
+        """The names by which it is reached from inside, the longest first."""
+        short = f"{self.short_name(route, tag)}.{namespace_of(route)}"
+        return (f"{short}.{CLUSTER_DOMAIN}", f"{short}.svc", short)
 
     def short_name(self, route: Wire, tag: str = "") -> str:
         """The first part of the host name."""
@@ -102,8 +107,3 @@ class Domain:
 
     def _domain_of(self, route: Wire) -> str:
         return self.domains.domain_of(labels_of(route), self.suffix)
-
-
-def address(route: Wire) -> str:
-    """Where the Route is reached from inside."""
-    return f"http://{name_of(route)}.{namespace_of(route)}.{CLUSTER_DOMAIN}"

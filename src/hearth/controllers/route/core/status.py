@@ -30,7 +30,7 @@ from hearth.controllers.core.tls import (
     mark_certificates,
     wants_certificates,
 )
-from hearth.controllers.route.core.domains import BadHostError, Domain, address
+from hearth.controllers.route.core.domains import BadHostError, Domain
 from hearth.controllers.route.core.gateways import ingress_of
 from hearth.controllers.route.core.gradual import (
     ROLLOUT_ANNOTATION,
@@ -95,20 +95,16 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
         _mark_bad(conditions, traffic)
         return Outcome({**status, "conditions": conditions.to_wire()})
     by_header = seen.domain.features.tag_header_based_routing and any(t.tag for t in traffic)
-    network = seen.domain.network
-    redirected = is_plain_redirected(route, network) and seen.domain.host(route) in seen.tls.served
     notes = {
-        HTTP_PROTOCOL_ANNOTATION: "redirected" if redirected else "",
+        HTTP_PROTOCOL_ANNOTATION: "redirected" if _is_redirected(route, seen) else "",
         TAG_HOSTS_ANNOTATION: _tag_hosts(route, traffic, seen),
         TAG_HEADERS_ANNOTATION: "enabled" if by_header else "",
         ROLLOUT_ANNOTATION: now.note,
     }
     status = with_annotations(status, notes)
-    status["address"] = {"url": address(route)}
+    status["address"] = {"url": _address(route, seen)}
     conditions.mark_true(TRAFFIC_ASSIGNED)
-    local = seen.domain.is_local(route) and wants_certificates(route, network)
-    tls = replace(seen.tls, message=NOT_FOR_LOCAL) if local else seen.tls
-    mark_certificates(conditions, tls)
+    mark_certificates(conditions, _tls(route, seen))
     again_after_s: float | None
     if seen.taken:
         said = f'There is an existing placeholder Service "{seen.taken}" that we do not own.'
@@ -129,6 +125,27 @@ def route_status(route: Wire, seen: Seen) -> Outcome:
 def _url(route: Wire, tag: str, seen: Seen) -> str:
     route = as_local(route) if tag in seen.local else route
     return seen.domain.url(route, tag, https=seen.domain.host(route, tag) in seen.tls.https)
+
+
+def _address(route: Wire, seen: Seen) -> str:
+    """Where the Route is reached from inside."""
+    https = seen.domain.inside_hosts(route)[0] in seen.tls.https
+    return seen.domain.url(as_local(route), https=https)
+
+
+def _is_redirected(route: Wire, seen: Seen) -> bool:
+    if seen.domain.is_local(route):  # requests from inside are never redirected
+        return False
+    wanted = is_plain_redirected(route, seen.domain.network)
+    return wanted and seen.domain.host(route) in seen.tls.served
+
+
+def _tls(route: Wire, seen: Seen) -> Provisioned:
+    network = seen.domain.network
+    local = seen.domain.is_local(route) and not network.cluster_local_domain_tls
+    if local and wants_certificates(route, network):
+        return replace(seen.tls, message=NOT_FOR_LOCAL)
+    return seen.tls
 
 
 def _gradual(route: Wire, traffic: Sequence[Target], seen: Seen) -> Gradual:

@@ -1,6 +1,6 @@
 import pytest
 
-from hearth.controllers.route.core.domains import Domain, address
+from hearth.controllers.route.core.domains import Domain
 
 
 def route(**labels):
@@ -29,4 +29,8 @@ def test_urls(domain, given, tag, want):
 
 
 def test_from_inside_there_is_one_address():
-    assert address(route()) == "http://hello.shop.svc.cluster.local"
+    assert Domain("localhost", 80).inside_hosts(route(), "v1") == (
+        "v1-hello.shop.svc.cluster.local",
+        "v1-hello.shop.svc",
+        "v1-hello.shop",
+    )
