@@ -20,7 +20,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.knative.images import write_archive
-from tests.knative.platform import REPOSITORY, configure, environment, load_images, platform
+from tests.knative.platform import (
+    INGRESS_CLASS,
+    REPOSITORY,
+    configure,
+    endpoint,
+    environment,
+    load_images,
+    platform,
+)
 from tests.knative.source import Source, Unavailable
 from tests.knative.suites import IMAGES, SUITES, Suite
 from tests.knative.verdict import FAILED, Outcome, judge, outcomes_of, read_expected
@@ -125,8 +133,9 @@ class Runner:
         command: Sequence[str] = [
             str(self._program), "-test.v=test2json", f"-test.timeout={self._suite.timeout}",
             f"-test.parallel={parallel}", *([f"-test.run={only}"] if only else []),
-            "-resolvabledomain=false", "-ingressendpoint=127.0.0.1", "-disable-logstream",
-            "-enable-alpha", "-enable-beta", f"-dockerrepo={REPOSITORY}",
+            "-resolvabledomain=false", f"-ingressendpoint={endpoint(self._running)}",
+            "-disable-logstream", "-enable-alpha", "-enable-beta", f"-dockerrepo={REPOSITORY}",
+            f"-ingress-class={INGRESS_CLASS}",
             "-spoofinterval=100ms", "-spooftimeout=2m",
         ]  # fmt: skip
         started = time.monotonic()

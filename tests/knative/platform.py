@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hearth.api.errors import ApiError
 from hearth.api.kinds import CONFIG_MAP, NAMESPACE, SECRET, Kind
+from hearth.api.names import DOMAIN_CA, SYSTEM_NAMESPACE, TLS_SECRET
+from hearth.api.tls import data_of
+from hearth.kit.x509 import make_authority
+from hearth.node.network import planned_gateway
 from tests.knative.suites import CONFIG, ConfigMaps
 from tests.system.running import Running, up
 
 SYSTEM = "knative-serving"
 GATEWAY = "hearth-gateway"
-NAMESPACES = (SYSTEM, "serving-tests", "serving-tests-alt", "tls", "rq-test")
+#: Where the suites look for the authority that has signed names inside: cert-manager's.
+CERT_MANAGER, CERT_MANAGER_CA = "cert-manager", "knative-selfsigned-ca"
+NAMESPACES = (SYSTEM, CERT_MANAGER, "serving-tests", "serving-tests-alt", "tls", "rq-test")
 REPOSITORY = "hearth.test/knative"
-_SETTINGS = 'domain = "example.com"\nhttp_port = {port}\n'
+#: Suites run some tests only for the ingress that this names; Envoy is what they are about there.
+INGRESS_CLASS = "kourier.ingress.networking.knative.dev"
+_SETTINGS = 'domain = "example.com"\nhttp_host = "{host}"\nhttp_port = {port}\n'
 _CORE_SERVICE = Kind("", "v1", "Service", "services")
 _QUOTA = Kind("", "v1", "ResourceQuota", "resourcequotas")
 _CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -28,10 +38,11 @@ def platform(folder: Path, http_port: int) -> Iterator[Running]:
     """A platform that the suites can run against, for the length of a block."""
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "settings.toml"
-    settings.write_text(_SETTINGS.format(port=http_port))
-    with up(folder / "state", "--config", str(settings), "--http-port", str(http_port), pool=0) as (
-        running
-    ):
+    state = folder / "state"
+    # Both the suites and pods ask there: at 127.0.0.1 a pod finds itself.
+    host = planned_gateway("auto", str((state / "node").resolve())) or "127.0.0.1"
+    settings.write_text(_SETTINGS.format(host=host, port=http_port))
+    with up(state, "--config", str(settings), "--http-port", str(http_port), pool=0) as running:
         furnish(running)
         yield running
 
@@ -58,6 +69,10 @@ def furnish(running: Running) -> None:
         },
     }
     _apply(running, _CLAIM, tests, claim)
+    made = make_authority("knative-suites", timedelta(days=365), datetime.now(UTC))
+    authority = {"type": TLS_SECRET, "data": data_of(made)}
+    for namespace, name in ((SYSTEM_NAMESPACE, DOMAIN_CA), (CERT_MANAGER, CERT_MANAGER_CA)):
+        _apply(running, SECRET, namespace, {"metadata": {"name": name}, **authority})
 
 
 def configure(running: Running, maps: ConfigMaps) -> None:
@@ -72,6 +87,11 @@ def load_images(running: Running, archives: list[Path]) -> None:
     done = running.hearth("image", "load", *map(str, archives), check=False)
     if done.returncode:
         print(f"hearth image load: {done.stdout}{done.stderr}", flush=True)
+
+
+def endpoint(running: Running) -> str:
+    """The address of the gateway."""
+    return urlsplit(running.ready["gateway"]).hostname or ""
 
 
 def environment(running: Running) -> dict[str, str]:

@@ -55,10 +55,11 @@ class Authority:
 
 
 @contextlib.asynccontextmanager
-async def connect(edge, authority, host=HOST, *alpn):
+async def connect(edge, authority, host=HOST, *alpn, at=0):
     async with asyncio.timeout(5):
+        port = at or edge.gateway.https_port
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", edge.gateway.https_port, ssl=authority.context(*alpn), server_hostname=host
+            "127.0.0.1", port, ssl=authority.context(*alpn), server_hostname=host
         )
     try:
         yield reader, writer
@@ -205,6 +206,20 @@ def test_plain_http_is_redirected_but_for_challenges_and_from_inside(on_edge):
         path = "/.well-known/acme-challenge/t"
         async with edge.request("a", path, allow_redirects=False) as response:
             assert response.status == 301
+
+    on_edge(story)
+
+
+def test_a_name_inside_is_served_over_tls_to_the_inside_alone(on_edge):
+    async def story(edge, b1):
+        authority, host, inside = Authority(), "a.default.svc", edge.gateway.inside_https_port
+        spec = {"dnsNames": [host], "secretName": "c"}
+        edge.api.put(CERTIFICATE, {"metadata": {"name": "c"}, "spec": spec})
+        await serves(edge, authority, authority.secret(edge.api, "c", host), host)
+        async with connect(edge, authority, host, at=inside) as connection:
+            assert await get(*connection, host) == ("200", "b1")
+        async with connect(edge, authority, host) as connection:
+            assert (await get(*connection, host))[0] == "404"
 
     on_edge(story)
 

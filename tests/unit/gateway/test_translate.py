@@ -93,6 +93,17 @@ def test_a_route_is_a_virtual_host_a_name_with_its_weights_and_timeout():
     assert list(map(seen, found.virtual_hosts[0].routes)) == shares
 
 
+def test_what_is_reached_from_inside_is_not_redirected_nor_left_without_a_name():
+    hosts = tuple(replace(host, redirected=True) for host in routing().hosts)
+    found = make_route_configuration(replace(routing(), hosts=hosts))
+    named = {one.name: (list(one.domains), one.routes[0]) for one in found.virtual_hosts}
+    redirects = {name: first.HasField("redirect") for name, (_, first) in named.items()}
+    assert redirects == {"hello": True, "hello inside": False, "next-hello": False}
+    assert [domains for domains, _ in named.values()] == [
+        ["hello.default.localhost"], ["hello.default"], ["next-hello.default"],
+    ]  # fmt: skip
+
+
 def test_a_tags_header_is_looked_at_first():
     tagged = (Weight(backend("hello-00002"), 100),)
     host = Host("hello", "", ("hello.default",), (Weight(backend(), 100),))
