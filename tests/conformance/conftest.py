@@ -14,6 +14,8 @@ import pytest
 
 from hearth.apiserver import open_apiserver
 
+INSECURE = "Kubernetes default value is insecure"  #: how a warning of Knative's begins
+
 
 def program(name: str) -> str:
     """The path of kubectl or kn: from ``$HEARTH_KUBERNETES_PROGRAMS``, else from ``$PATH``."""
@@ -58,9 +60,9 @@ class Tools:
         )  # fmt: skip
         done = Done(ran.returncode, ran.stdout, ran.stderr)
         assert (done.code != 0) == fails, f"{name} {' '.join(arguments)}: {done}"
-        if not fails:
-            assert "arning" not in done.err, f"{name} {' '.join(arguments)}: {done.err}"
-            assert "rror" not in done.err, f"{name} {' '.join(arguments)}: {done.err}"
+        if not fails:  # nearly all manifests here leave Kubernetes' defaults, as most users' do
+            said = [line for line in done.err.splitlines() if INSECURE not in line]
+            assert not [line for line in said if "arning" in line or "rror" in line], done.err
         return done
 
 

@@ -266,7 +266,7 @@ def _patched(request: Request, old: Wire, body: Any) -> Wire:
 
 def _defaulted(kind: Kind, wire: Wire) -> Wire:
     resource = resource_for(kind.group, kind.version, kind.plural)
-    return resource.default(wire) if resource is not None else wire
+    return resource.default(wire, None) if resource is not None else wire
 
 
 def _scale_of(wire: Wire) -> Wire:

@@ -90,7 +90,7 @@ class Review(Object, frozen=True):
     status: FreeForm | None = None
 
 
-def _default_binding(wire: Wire) -> Wire:
+def _default_binding(wire: Wire, old: Wire | None = None) -> Wire:
     group = "rbac.authorization.k8s.io"
     subjects = [
         {"apiGroup": "" if one.get("kind") == "ServiceAccount" else group, **one}

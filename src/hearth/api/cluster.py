@@ -46,7 +46,7 @@ class LimitRange(Object, frozen=True):
     spec: FreeForm | None = None
 
 
-def _default_service(wire: Wire) -> Wire:
+def _default_service(wire: Wire, old: Wire | None = None) -> Wire:
     spec = {"sessionAffinity": "None", "type": "ClusterIP", **spec_of(wire)}
     if spec["type"] != "ExternalName":
         spec.setdefault("internalTrafficPolicy", "Cluster")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import field
 
-from hearth.api.accounts import with_account
-from hearth.api.errors import FieldError
 from hearth.api.kinds import (
     CONFIG_MAP,
     CORE_EVENT,
@@ -24,6 +21,7 @@ from hearth.api.kinds import (
     SERVICE_ACCOUNT,
 )
 from hearth.api.meta import Wire, spec_of, status_of
+from hearth.api.pod_rules import default_pod, validate_pod
 from hearth.api.podspec import FreeForm, PodSpec, Quantities
 from hearth.api.registry import Column, Resource, at, condition, plain_fields
 from hearth.api.views import Condition, LocalObjectReference, ObjectMeta, ObjectReference, View
@@ -175,69 +173,6 @@ class Lease(Object, frozen=True):
     spec: FreeForm | None = None
 
 
-def default_pod(wire: Wire) -> Wire:
-    """Fill in what Kubernetes fills in for a pod."""
-    spec = copy.deepcopy(spec_of(wire))
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("terminationGracePeriodSeconds", 30)
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("serviceAccountName", "default")
-    spec.setdefault("schedulerName", "default-scheduler")
-    spec.setdefault("enableServiceLinks", True)
-    spec.setdefault("securityContext", {})
-    for container in spec.get("containers") or ():
-        container.setdefault("resources", {})
-        container.setdefault("terminationMessagePath", "/dev/termination-log")
-        container.setdefault("terminationMessagePolicy", "File")
-        container.setdefault("imagePullPolicy", "IfNotPresent")
-        for port in container.get("ports") or ():
-            port.setdefault("protocol", "TCP")
-    if not status_of(wire):  # it is new
-        spec = with_account(spec)
-    status = {"phase": "Pending", "qosClass": "BestEffort", **status_of(wire)}
-    return {**wire, "spec": spec, "status": status}
-
-
-def validate_pod(wire: Wire, old: Wire | None) -> list[FieldError]:
-    """A pod has containers, each with a name and an image; its spec hardly ever changes."""
-    if old is not None:
-        return _pod_changes(spec_of(wire), spec_of(old))
-    errors = []
-    containers = spec_of(wire).get("containers") or []
-    if not containers:
-        errors.append(FieldError("spec.containers", "Required value", "FieldValueRequired"))
-    seen = set()
-    for number, container in enumerate(containers):
-        path = f"spec.containers[{number}]"
-        for name in ("name", "image"):
-            if not container.get(name):
-                errors.append(FieldError(f"{path}.{name}", "Required value", "FieldValueRequired"))
-        if container.get("name") in seen:
-            said = f'Duplicate value: "{container["name"]}"'
-            errors.append(FieldError(f"{path}.name", said, "FieldValueDuplicate"))
-        seen.add(container.get("name"))
-    return errors
-
-
-_POD_MAY_CHANGE = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations",
-                   "nodeName", "ephemeralContainers")  # fmt: skip
-
-
-def _pod_changes(new: Wire, old: Wire) -> list[FieldError]:
-    def fixed(spec: Wire) -> Wire:
-        kept = {k: v for k, v in spec.items() if k not in _POD_MAY_CHANGE}
-        containers = [
-            {k: v for k, v in c.items() if k not in ("image", "resources")}
-            for c in spec.get("containers") or ()
-        ]
-        return {**kept, "containers": containers}
-
-    if fixed(new) == fixed(old):
-        return []
-    said = "Forbidden: pod updates may not change fields other than the containers' image"
-    return [FieldError("spec", said, "FieldValueForbidden")]
-
-
 def pod_fields(wire: Wire) -> Mapping[str, str]:
     """What pods can be selected by."""
     spec, status = spec_of(wire), status_of(wire)
@@ -267,7 +202,7 @@ def event_fields(wire: Wire) -> Mapping[str, str]:
     return {**plain_fields(wire), **found, **own, **source}
 
 
-def default_secret(wire: Wire) -> Wire:
+def default_secret(wire: Wire, old: Wire | None = None) -> Wire:
     """``stringData`` becomes ``data``, the type Opaque."""
     changed = {**wire, "type": wire.get("type") or "Opaque"}
     plain = changed.pop("stringData", None)
@@ -277,7 +212,7 @@ def default_secret(wire: Wire) -> Wire:
     return changed
 
 
-def default_namespace(wire: Wire) -> Wire:
+def default_namespace(wire: Wire, old: Wire | None = None) -> Wire:
     """A namespace is Active, has its own name as a label, and is emptied before it goes."""
     meta = dict(wire.get("metadata") or {})
     name = meta.get("name")

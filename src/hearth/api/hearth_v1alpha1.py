@@ -64,7 +64,7 @@ class PooledReplicaSet(Object, frozen=True):
     status: PooledReplicaSetStatus | None = None
 
 
-def default_replicas(wire: Wire) -> Wire:
+def default_replicas(wire: Wire, old: Wire | None = None) -> Wire:
     """Without a number there are none."""
     return {**wire, "spec": {"replicas": 0, **spec_of(wire)}}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from hearth.api.config import ServingConfig
 from hearth.api.errors import FieldError
 from hearth.api.kinds import Kind
 from hearth.api.meta import Wire, name_of, namespace_of
@@ -24,7 +25,7 @@ class Column:
     description: str = ""
 
 
-def same(wire: Wire) -> Wire:
+def same(wire: Wire, old: Wire | None) -> Wire:
     """Defaults of a kind that has none."""
     return wire
 
@@ -64,10 +65,13 @@ class Resource:
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()  #: of ``status`` and ``scale``
     columns: tuple[Column, ...] = ()  #: after NAME; AGE is added, but to Knative's
-    default: Callable[[Wire], Wire] = same  #: a new object with the defaults filled in
+    #: New, old or None: the new object with the defaults filled in.
+    default: Callable[[Wire, Wire | None], Wire] = same
     validate: Callable[[Wire, Wire | None], list[FieldError]] = anything  #: new, old or None
     fields: Callable[[Wire], Mapping[str, str]] = plain_fields  #: for field selectors
     notices: Callable[[Wire], list[str]] = no_notices  #: warnings on admission
+    #: Makes the kind as the config maps want its defaults and validation to be; None: they do not.
+    configured: Callable[[ServingConfig], Resource] | None = None
     shown: Shown | None = None  #: set for a kind that can only be read
     computed: bool = False  #: made for each answer: can be got and listed
     posted: bool = False  #: a question: answered when it is posted, never stored

@@ -67,18 +67,18 @@ def is_default_class(wire: Wire) -> bool:
     return annotations.get(DEFAULT_CLASS_ANNOTATION) == "true"
 
 
-def _default_volume(wire: Wire) -> Wire:
+def _default_volume(wire: Wire, old: Wire | None = None) -> Wire:
     spec = {"persistentVolumeReclaimPolicy": "Retain", "volumeMode": "Filesystem", **spec_of(wire)}
     phase = "Bound" if spec.get("claimRef") else "Available"
     return {**wire, "spec": spec, "status": {"phase": phase, **status_of(wire)}}
 
 
-def _default_claim(wire: Wire) -> Wire:
+def _default_claim(wire: Wire, old: Wire | None = None) -> Wire:
     spec = {"volumeMode": "Filesystem", **spec_of(wire)}
     return {**wire, "spec": spec, "status": {"phase": "Pending", **status_of(wire)}}
 
 
-def _default_class(wire: Wire) -> Wire:
+def _default_class(wire: Wire, old: Wire | None = None) -> Wire:
     filled = {"reclaimPolicy": "Delete", "volumeBindingMode": "Immediate"}
     return {**filled, **wire}
 

@@ -1,56 +1,73 @@
-"""What ``config-autoscaler`` allows revisions to ask for, as it is stored now."""
+"""Kinds as the config maps want them, as those are stored now."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-from hearth.api.config import read_autoscaler
-from hearth.api.kinds import CONFIG_MAP, SERVING
+from hearth.api.config.serving import (
+    ADMITTED,
+    AUTOSCALER,
+    DEFAULTS,
+    FEATURES,
+    ServingConfig,
+    read_serving,
+)
+from hearth.api.kinds import CONFIG_MAP
 from hearth.api.meta import ObjectKey
 from hearth.api.names import KNATIVE_NAMESPACE
-from hearth.api.serving.annotations import RULES, ScaleRules
 from hearth.apiserver.asked import Asked
 from hearth.apiserver.codec import decode
 from hearth.apiserver.objects import Objects
+from hearth.store import Entry
 from hearth.store.core.keys import object_key
 
-_NAME = "config-autoscaler"
+_NAMES = (AUTOSCALER, DEFAULTS, FEATURES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read from which versions of the maps."""
+
+    versions: tuple[int, ...] = ()
+    config: ServingConfig = field(default_factory=ServingConfig)
 
 
 class ClusterRules:
-    """Reads the rules of each tenant, and again when they have changed."""
+    """Reads the maps of each tenant, and again when one has changed."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._read: dict[str, tuple[int, ScaleRules]] = {}
+        self._read: dict[str, _Read] = {}
 
-    @contextmanager
-    def of(self, asked: Asked) -> Iterator[None]:
-        """Hold what a user writes against the rules, within the block.
+    def applied(self, asked: Asked) -> Asked:
+        """The request, with the kind that it is about as the config maps want it.
 
-        What our controllers write was allowed when its template was: a rule that is stricter now
-        must not keep a revision from being labelled.
+        What our controllers write was allowed when its template was.
         """
-        kind = asked.target.resource.kind
+        configured = asked.target.resource.configured
+        if configured is None or asked.target.subresource:
+            return asked
         ours = asked.user.name.startswith("hearth:")
-        if kind.group != SERVING or asked.target.subresource or ours:
-            yield
-            return
-        token = RULES.set(self._rules(asked.target.tenant))
-        try:
-            yield
-        finally:
-            RULES.reset(token)
+        config = ADMITTED if ours else self._config(asked.target.tenant)
+        return replace(asked, target=replace(asked.target, resource=configured(config)))
 
-    def _rules(self, tenant: str) -> ScaleRules:
-        key = object_key(CONFIG_MAP, ObjectKey(tenant, KNATIVE_NAMESPACE, _NAME))
-        entry = self._objects.backend.get(key)
-        if entry is None:
-            return ScaleRules()
-        version, rules = self._read.get(tenant, (0, ScaleRules()))
-        if version != entry.modified:
+    def _config(self, tenant: str) -> ServingConfig:
+        entries = {name: self._entry(tenant, name) for name in _NAMES}
+        versions = tuple(entry.modified if entry else 0 for entry in entries.values())
+        read = self._read.get(tenant, _Read())
+        if read.versions != versions:
+            config = read.config
             with suppress(ValueError):  # stored by an older program: what held holds
-                rules = read_autoscaler(decode(entry).get("data") or {}).rules
-            self._read[tenant] = (entry.modified, rules)
-        return rules
+                config = read_serving({name: _data(entry) for name, entry in entries.items()})
+            read = self._read[tenant] = _Read(versions, config)
+        return read.config
+
+    def _entry(self, tenant: str, name: str) -> Entry | None:
+        key = ObjectKey(tenant, KNATIVE_NAMESPACE, name)
+        return self._objects.backend.get(object_key(CONFIG_MAP, key))
+
+
+def _data(entry: Entry | None) -> Mapping[str, str]:
+    return (decode(entry).get("data") or {}) if entry else {}

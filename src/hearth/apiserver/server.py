@@ -162,8 +162,7 @@ class ApiServer:
             return await act(asked)
         if target.resource.kind in ROLES_AND_BINDINGS:
             await self._check_grant(asked, act)
-        with self._rules.of(asked):
-            return await act(asked)
+        return await act(self._rules.applied(asked))
 
     async def _check_grant(self, asked: Asked, act: Act) -> None:
         """Nobody gives rights away that they do not have: try it dry, and look at what it makes."""

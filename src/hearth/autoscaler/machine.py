@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hearth.api.durations import parse_duration_s
 from hearth.api.errors import ApiError, NotFound
 from hearth.api.kinds import HORIZONTAL_POD_AUTOSCALER, POD_METRICS, POOLED_REPLICA_SET
 from hearth.api.meta import (
@@ -31,7 +32,7 @@ from hearth.api.meta import (
 from hearth.api.names import REVISION_LABEL
 from hearth.api.pods import is_finished, is_ready, user_container
 from hearth.api.quantities import parse_cpu, parse_quantity
-from hearth.api.serving.annotations import autoscaling_annotations, parse_duration_s
+from hearth.api.serving.annotations import autoscaling_annotations
 from hearth.autoscaler.core.decider import Answer
 from hearth.autoscaler.core.machine import (
     CPU_PERCENT_DEFAULT,

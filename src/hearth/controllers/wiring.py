@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from hearth.api.config import GcConfig, read_gc
+from hearth.api.config import DeploymentConfig, GcConfig, read_deployment, read_gc
 from hearth.api.kinds import (
     CERTIFICATE,
     CLUSTER_DOMAIN_CLAIM,
@@ -214,12 +214,13 @@ def controllers(
         clock, events,
     )  # fmt: skip
     gc = Followed(caches.config_maps, "config-gc", read_gc)
+    deployment = Followed(caches.config_maps, "config-deployment", read_deployment)
     configuration = ConfigurationReconciler(
         client, configurations, caches.revisions, clock, events, gc
     )
     revision = RevisionReconciler(
         client, revisions, replica_sets, caches.pods, ScalingConfig(caches.config_maps),
-        clock, events,
+        deployment, clock, events,
     )  # fmt: skip
     placeholders = Placeholders(
         client, caches.placeholders, Newest(client, caches.placeholders), events
@@ -235,7 +236,7 @@ def controllers(
     return [
         _part("service", service, _service_queue(caches), caches),
         _part("configuration", configuration, _configuration_queue(caches, gc), caches),
-        _part("revision", revision, _revision_queue(caches), caches),
+        _part("revision", revision, _revision_queue(caches, deployment), caches),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
         *_tls_parts(caches, Authority(client, clock), certificates, naming, events),
@@ -292,8 +293,12 @@ def _configuration_queue(caches: _Caches, gc: Followed[GcConfig]) -> WorkQueue:
     return queue
 
 
-def _revision_queue(caches: _Caches) -> WorkQueue:
+def _revision_queue(caches: _Caches, deployment: Followed[DeploymentConfig]) -> WorkQueue:
     queue = WorkQueue()
+
+    def on_deployment() -> None:
+        for revision in caches.revisions.list():
+            queue.add(key_of(revision, caches.tenant))
 
     def on_pod(change: Change) -> None:
         if name := labels_of(change.object).get(REVISION_LABEL):
@@ -302,6 +307,7 @@ def _revision_queue(caches: _Caches) -> WorkQueue:
     caches.revisions.on_change(lambda change: queue.add(change.key))
     caches.replica_sets.on_change(lambda change: queue.add(change.key))
     caches.pods.on_change(on_pod)
+    deployment.on_change(on_deployment)
     return queue
 
 

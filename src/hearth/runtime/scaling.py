@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from hearth.api.config import AutoscalerConfig, read_autoscaler, read_deployment
 from hearth.api.kinds import CONFIG_MAP
@@ -45,8 +46,10 @@ class ScalingConfig:
             return
         data = {**self._data, name: (change.new or {}).get("data") or {}}
         try:
-            now = read_autoscaler(data.get(_AUTOSCALER, {}))
-            now = read_deployment(data.get(_DEPLOYMENT, {}), now)
+            deadline_s = read_deployment(data.get(_DEPLOYMENT, {})).progress_deadline_s
+            now = replace(
+                read_autoscaler(data.get(_AUTOSCALER, {})), progress_deadline_s=deadline_s
+            )
         except ValueError as error:
             facts = {"config map": name, "because": str(error)}
             log.warning("config map is not understood, what held holds", extra={"f": facts})

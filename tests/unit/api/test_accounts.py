@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hearth.api.accounts import TOKEN_PATH, with_account
-from hearth.api.core import default_pod
+from hearth.api.pod_rules import default_pod
 
 
 def spec(**more):

@@ -1,8 +1,7 @@
 import pytest
 
-from hearth.api.config import AutoscalerConfig, read_autoscaler, read_deployment
+from hearth.api.config import AutoscalerConfig, read_autoscaler
 from hearth.api.config.admission import validate_config_map
-from hearth.api.serving.annotations import ScaleRules
 
 
 def test_without_data_knatives_defaults_hold():
@@ -35,11 +34,6 @@ def test_every_key_is_read():
         max_scale_limit=7, stable_window_s=90, scale_down_delay_s=900, grace_period_s=40,
         retention_s=108000,
     )  # fmt: skip
-    assert found.rules == ScaleRules(
-        allow_zero_initial_scale=False,
-        max_scale_limit=7,
-        autoscaler_class="hpa.autoscaling.knative.dev",
-    )
 
 
 def test_a_share_is_read_as_it_was_once_written():
@@ -77,16 +71,6 @@ def test_a_share_is_read_as_it_was_once_written():
 def test_what_is_not_allowed_is_said_in_knatives_words(data, said):
     with pytest.raises(ValueError, match=said):
         read_autoscaler(data)
-
-
-def test_the_progress_deadline_comes_from_another_map():
-    assert read_deployment({"progress-deadline": "2m"}, AutoscalerConfig()).progress_deadline_s == (
-        120
-    )
-    assert read_deployment({}, AutoscalerConfig()).progress_deadline_s == 600
-    for wrong in ("0s", "1500ms", "soon"):
-        with pytest.raises(ValueError, match="progress-deadline"):
-            read_deployment({"progress-deadline": wrong}, AutoscalerConfig())
 
 
 @pytest.mark.parametrize(

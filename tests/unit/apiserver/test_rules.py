@@ -1,4 +1,4 @@
-"""``config-autoscaler`` has a say in what services may ask for."""
+"""Config maps have a say in what services may ask for and get, from their next write on."""
 
 from __future__ import annotations
 
@@ -61,6 +61,66 @@ def test_a_stricter_rule_stops_no_controller(tmp_path):
         await configured(api, **{"max-scale": "5", "max-scale-limit": "10"})
         label = {"metadata": {"labels": {"serving.knative.dev/routingState": "active"}}}
         await controller.patch(REVISION, "default", "r-1", label)
+
+    run(tmp_path, story)
+
+
+async def write(api, name, **data):
+    meta = {"name": name, "namespace": "knative-serving"}
+    await api.client.create(CONFIG_MAP, {"metadata": meta, "data": data})
+
+
+def limits_of(wire):
+    return wire["spec"]["template"]["spec"]["containers"][0]["resources"].get("limits")
+
+
+def test_defaults_are_the_maps_as_soon_as_it_is_written(tmp_path):
+    async def story(api):
+        await api.client.create(NAMESPACE, {"metadata": {"name": "knative-serving"}})
+        before = await api.client.create(SERVICE, service("before"))
+        assert before["spec"]["template"]["spec"]["timeoutSeconds"] == 300
+        await write(
+            api, "config-defaults",
+            **{"revision-timeout-seconds": "20", "revision-cpu-limit": "2",
+               "max-revision-timeout-seconds": "30"},
+        )  # fmt: skip
+        after = await api.client.create(SERVICE, service("after"))
+        assert after["spec"]["template"]["spec"]["timeoutSeconds"] == 20
+        assert limits_of(after) == {"cpu": "2"}
+        too_long = service("long")
+        too_long["spec"]["template"]["spec"]["timeoutSeconds"] = 31
+        with pytest.raises(Invalid, match="expected 0 <= 31 <= 30"):
+            await api.client.create(SERVICE, too_long)
+        await api.client.delete(CONFIG_MAP, "knative-serving", "config-defaults")
+        again = await api.client.create(SERVICE, service("again"))
+        assert limits_of(again) is None, "without the map Knative's defaults hold"
+
+    run(tmp_path, story)
+
+
+def test_a_flag_holds_from_now_on(tmp_path):
+    async def story(api):
+        await api.client.create(NAMESPACE, {"metadata": {"name": "knative-serving"}})
+        chosen = service("before")
+        chosen["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "fast"}
+        await api.client.create(SERVICE, chosen)
+        await write(api, "config-features", **{"kubernetes.podspec-nodeselector": "disabled"})
+        chosen["metadata"]["name"] = "after"
+        said = r"must not set the field\(s\): spec.template.spec.nodeSelector"
+        with pytest.raises(Invalid, match=said):
+            await api.client.create(SERVICE, chosen)
+
+    run(tmp_path, story)
+
+
+def test_a_revision_may_be_as_its_template_was_allowed_to_be(tmp_path):
+    async def story(api):
+        await api.client.create(NAMESPACE, {"metadata": {"name": "knative-serving"}})
+        await write(api, "config-defaults", **{"max-revision-timeout-seconds": "3600"})
+        controller = api.client_as("controller")
+        meta = {"name": "r-1", "namespace": "default"}
+        spec = {"timeoutSeconds": 3000, "containers": [{"image": "x"}]}
+        await controller.create(REVISION, {"metadata": meta, "spec": spec})
 
     run(tmp_path, story)
 

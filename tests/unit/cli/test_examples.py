@@ -31,7 +31,7 @@ def test_the_manifest_holds_the_same_code_as_the_directory():
 def test_the_manifest_is_valid():
     service = yaml.safe_load((EXAMPLES / "hello" / "service.yaml").read_text())
     resource = resource_for("serving.knative.dev", "v1", "services")
-    assert resource.validate(resource.default(service), None) == []
+    assert resource.validate(resource.default(service, None), None) == []
 
 
 def test_every_example_is_in_the_table():

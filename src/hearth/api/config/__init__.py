@@ -5,24 +5,32 @@ Each is read by one function from the map's data; what it cannot read it refuses
 """
 
 from hearth.api.config.acme import AcmeConfig, read_acme
-from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
+from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler
+from hearth.api.config.defaults import DefaultsConfig, read_defaults
+from hearth.api.config.deployment import DeploymentConfig, read_deployment
 from hearth.api.config.domains import DomainsConfig, read_domains
 from hearth.api.config.features import FeaturesConfig, read_features
 from hearth.api.config.gc import GcConfig, read_gc
 from hearth.api.config.network import NetworkConfig, read_network
+from hearth.api.config.serving import ServingConfig, read_serving
 
 __all__ = [
     "AcmeConfig",
     "AutoscalerConfig",
+    "DefaultsConfig",
+    "DeploymentConfig",
     "DomainsConfig",
     "FeaturesConfig",
     "GcConfig",
     "NetworkConfig",
+    "ServingConfig",
     "read_acme",
     "read_autoscaler",
+    "read_defaults",
     "read_deployment",
     "read_domains",
     "read_features",
     "read_gc",
     "read_network",
+    "read_serving",
 ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hearth.api.config.acme import read_acme
-from hearth.api.config.autoscaler import AutoscalerConfig, read_autoscaler, read_deployment
+from hearth.api.config.autoscaler import read_autoscaler
+from hearth.api.config.defaults import read_defaults
+from hearth.api.config.deployment import read_deployment
 from hearth.api.config.domains import read_domains
+from hearth.api.config.features import read_features
 from hearth.api.config.gc import read_gc
 from hearth.api.config.network import read_network
 from hearth.api.errors import FieldError
@@ -17,8 +20,10 @@ from hearth.api.names import KNATIVE_NAMESPACE
 READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "config-acme": read_acme,
     "config-autoscaler": read_autoscaler,
-    "config-deployment": lambda data: read_deployment(data, AutoscalerConfig()),
+    "config-defaults": read_defaults,
+    "config-deployment": read_deployment,
     "config-domain": read_domains,
+    "config-features": read_features,
     "config-gc": read_gc,
     "config-network": read_network,
 }

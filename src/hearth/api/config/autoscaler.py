@@ -1,18 +1,20 @@
-"""``config-autoscaler``, and the progress deadline of ``config-deployment``.
+"""``config-autoscaler``.
 
-Source: knative.dev/serving pkg/autoscaler/config/config.go, config/core/configmaps/autoscaler.yaml
-and pkg/deployment/config.go. Two keys change nothing here: ``scale-to-zero-grace-period`` is the
+Source: knative.dev/serving pkg/autoscaler/config/config.go, config/core/configmaps/autoscaler.yaml.
+Two keys change nothing here: ``scale-to-zero-grace-period`` is the
 time that Knative gives its activator to take a revision's requests over, and ``activator-capacity``
 says how many activators that takes; here gateways hold requests by themselves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from hearth.api.serving.annotations import KPA, ScaleRules, parse_duration_s
+from hearth.api.config.parsing import Keys, duration, flag, parse_keys, whole
+
+KPA = "kpa.autoscaling.knative.dev"  #: requests in flight or per second decide
+HPA = "hpa.autoscaling.knative.dev"  #: CPU or memory decides
 
 TARGET_MIN = 0.01  #: Knative's
 _WINDOW_S = (6.0, 3600.0)
@@ -45,26 +47,6 @@ class AutoscalerConfig:
     autoscaler_class: str = KPA
     progress_deadline_s: float = 600.0  #: of config-deployment
 
-    @property
-    def rules(self) -> ScaleRules:
-        """What a revision may ask for."""
-        return ScaleRules(
-            self.allow_zero_initial_scale, self.max_scale_limit, self.autoscaler_class
-        )
-
-
-def _flag(text: str) -> bool:
-    if text in ("1", "t", "T", "true", "TRUE", "True"):
-        return True
-    if text in ("0", "f", "F", "false", "FALSE", "False"):
-        return False
-    raise ValueError(f"found {text!r}, expected true or false")
-
-
-def _duration(text: str) -> float:
-    sign = -1.0 if text.startswith("-") else 1.0
-    return sign * parse_duration_s(text.removeprefix("-"))
-
 
 def _percent(text: str) -> float:
     return float(text) / 100
@@ -76,10 +58,10 @@ def _share(text: str) -> float:
     return value / 100 if value > 1 else value
 
 
-_KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+_KEYS: Keys = {
     "pod-autoscaler-class": ("autoscaler_class", str.strip),
-    "enable-scale-to-zero": ("enable_scale_to_zero", _flag),
-    "allow-zero-initial-scale": ("allow_zero_initial_scale", _flag),
+    "enable-scale-to-zero": ("enable_scale_to_zero", flag),
+    "allow-zero-initial-scale": ("allow_zero_initial_scale", flag),
     "max-scale-up-rate": ("max_scale_up_rate", float),
     "max-scale-down-rate": ("max_scale_down_rate", float),
     "container-concurrency-target-percentage": ("target_utilisation", _share),
@@ -88,14 +70,14 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "target-burst-capacity": ("target_burst_capacity", float),
     "panic-window-percentage": ("panic_window_share", _percent),
     "panic-threshold-percentage": ("panic_threshold", _percent),
-    "initial-scale": ("initial_scale", int),
-    "min-scale": ("min_scale", int),
-    "max-scale": ("max_scale", int),
-    "max-scale-limit": ("max_scale_limit", int),
-    "stable-window": ("stable_window_s", _duration),
-    "scale-down-delay": ("scale_down_delay_s", _duration),
-    "scale-to-zero-grace-period": ("grace_period_s", _duration),
-    "scale-to-zero-pod-retention-period": ("retention_s", _duration),
+    "initial-scale": ("initial_scale", whole),
+    "min-scale": ("min_scale", whole),
+    "max-scale": ("max_scale", whole),
+    "max-scale-limit": ("max_scale_limit", whole),
+    "stable-window": ("stable_window_s", duration),
+    "scale-down-delay": ("scale_down_delay_s", duration),
+    "scale-to-zero-grace-period": ("grace_period_s", duration),
+    "scale-to-zero-pod-retention-period": ("retention_s", duration),
 }
 
 
@@ -105,40 +87,14 @@ def read_autoscaler(data: Mapping[str, str]) -> AutoscalerConfig:
     Raises:
         ValueError: a key has a value that is not understood or not allowed, in Knative's words.
     """
-    found = {}
-    for key, (field, parse) in _KEYS.items():
-        if key in data:
-            try:
-                found[field] = parse(data[key])
-            except ValueError as error:
-                raise ValueError(
-                    f'failed to parse data: failed to parse "{key}": {error}'
-                ) from None
-    config = AutoscalerConfig(**found)
+    try:
+        config = AutoscalerConfig(**parse_keys(data, _KEYS))
+    except ValueError as error:
+        raise ValueError(f"failed to parse data: {error}") from None
     for holds, said in (*_scales(config), *_rates(config), *_times(config, data)):
         if not holds:
             raise ValueError(said)
     return config
-
-
-def read_deployment(data: Mapping[str, str], config: AutoscalerConfig) -> AutoscalerConfig:
-    """What ``config-deployment`` adds.
-
-    Raises:
-        ValueError: ``progress-deadline`` is not a positive number of whole seconds.
-    """
-    text = data.get("progress-deadline")
-    if text is None:
-        return replace(config, progress_deadline_s=AutoscalerConfig().progress_deadline_s)
-    try:
-        deadline_s = _duration(text)
-    except ValueError as error:
-        raise ValueError(f'failed to parse "progress-deadline": {error}') from None
-    if deadline_s <= 0:
-        raise ValueError(f"progress-deadline cannot be a non-positive duration, was {text}")
-    if deadline_s != int(deadline_s):
-        raise ValueError(f"progress-deadline must be rounded to a whole second, was: {text}")
-    return replace(config, progress_deadline_s=deadline_s)
 
 
 _Checks = list[tuple[bool, str]]

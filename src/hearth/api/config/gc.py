@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from hearth.api.serving.annotations import parse_duration_s
+from hearth.api.durations import parse_duration_s
 
 T = TypeVar("T")
 _DISABLED = "disabled"

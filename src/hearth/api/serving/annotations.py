@@ -7,32 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 
+from hearth.api.config.autoscaler import HPA, KPA, AutoscalerConfig
+from hearth.api.durations import parse_duration_s
 from hearth.api.errors import FieldError
 from hearth.api.names import AUTOSCALING_PREFIX
-
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$")
-_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def parse_duration_s(text: str) -> float:
-    """Seconds of a Go duration such as ``1m30s``.
-
-    Raises:
-        ValueError: not a duration.
-    """
-    if text == "0":
-        return 0.0
-    if not _DURATION.match(text):
-        raise ValueError(f"{text!r} is not a duration such as 60s or 1m30s")
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
-
-
-KPA = "kpa.autoscaling.knative.dev"  #: requests in flight or per second decide
-HPA = "hpa.autoscaling.knative.dev"  #: CPU or memory decides
 
 _INT32_MAX = 2**31 - 1
 _WINDOW_S = (6.0, 3600.0)  #: Knative's bounds of a window
@@ -57,20 +37,6 @@ def _camel(name: str) -> str:
 _SPELLINGS = {name: name for name in NAMES} | {
     _camel(name): name for name in NAMES if name not in _ONE_SPELLING
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ScaleRules:
-    """What the cluster's ``config-autoscaler`` lets a revision ask for."""
-
-    #: Knative's default is False; here whoever asks for a first scale of zero may have it
-    allow_zero_initial_scale: bool = True
-    max_scale_limit: int = 0  #: the highest ``max-scale``; 0 is no limit
-    autoscaler_class: str = KPA  #: of a revision that names none
-
-
-#: What the cluster allows whoever asks just now; set for the length of a request.
-RULES: ContextVar[ScaleRules] = ContextVar("scale rules", default=ScaleRules())  # noqa: B039
 
 
 def canonical(name: str) -> str | None:
@@ -102,16 +68,16 @@ def _found(annotations: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def autoscaling_faults(
-    annotations: Mapping[str, str], path: str, rules: ScaleRules | None = None
+    annotations: Mapping[str, str], path: str, config: AutoscalerConfig
 ) -> list[FieldError]:
     """What is wrong with the autoscaling annotations, in Knative's words.
 
     Args:
         annotations: of a Revision, or of a template of one.
         path: of the annotations, e.g. ``spec.template.metadata.annotations``.
-        rules: what the cluster allows; those of :data:`RULES` when not given.
+        config: what the cluster allows.
     """
-    return list(_Checks(_found(annotations), path, rules or RULES.get()).faults())
+    return list(_Checks(_found(annotations), path, config).faults())
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +86,7 @@ class _Checks:
 
     given: Mapping[str, tuple[str, str]]
     path: str
-    rules: ScaleRules
+    config: AutoscalerConfig
 
     def faults(self) -> Iterator[FieldError]:
         """All faults, in Knative's order."""
@@ -169,7 +135,7 @@ class _Checks:
         if 0 < high < low:
             said = f"max-scale={high} is less than min-scale={low}"
             yield self._fault(said, "max-scale", "min-scale")
-        limit = self.rules.max_scale_limit
+        limit = self.config.max_scale_limit
         if limit and "max-scale" in self.given:
             if high > limit:
                 yield self._outside("max-scale", 1, limit)
@@ -244,7 +210,7 @@ class _Checks:
 
     def _metric(self) -> Iterator[FieldError]:
         value = self._value("metric")
-        kind = self._value("class") or self.rules.autoscaler_class
+        kind = self._value("class") or self.config.autoscaler_class
         unknown = kind == KPA and value not in ("concurrency", "rps")
         if value is not None and (unknown or (kind == HPA and not value)):
             yield self._invalid("metric")
@@ -263,7 +229,7 @@ class _Checks:
             yield self._invalid("initial-scale")
         elif int(value) < 0:
             yield self._invalid("initial-scale", after=" must be greater than 0")
-        elif int(value) == 0 and not self.rules.allow_zero_initial_scale:
+        elif int(value) == 0 and not self.config.allow_zero_initial_scale:
             yield self._invalid("initial-scale", after="=0 not allowed by cluster")
 
 

@@ -68,7 +68,7 @@ class DomainMapping(Object, frozen=True):
     status: DomainMappingStatus | None = None
 
 
-def default_domain_mapping(wire: Wire) -> Wire:
+def default_domain_mapping(wire: Wire, old: Wire | None = None) -> Wire:
     """The reference is to the mapping's own namespace."""
     spec = spec_of(wire)
     ref = spec.get("ref")

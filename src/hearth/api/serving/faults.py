@@ -5,10 +5,11 @@ Source: knative.dev/pkg apis/field_error.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from hearth.api.errors import FieldError
+from hearth.api.meta import Wire
 
 Faults: TypeAlias = Iterator[FieldError]
 
@@ -18,9 +19,45 @@ def missing(path: str) -> FieldError:
     return FieldError(path, f"missing field(s): {path}", "FieldValueRequired")
 
 
-def disallowed(path: str) -> FieldError:
-    """The field must not be there."""
-    return FieldError(path, f"must not set the field(s): {path}", "FieldValueForbidden")
+def disallowed(*paths: str) -> FieldError:
+    """The fields must not be there."""
+    said = f"must not set the field(s): {', '.join(sorted(paths))}"
+    return FieldError(min(paths), said, "FieldValueForbidden")
+
+
+#: Fields for which false is the same as nothing; for others it is a wish.
+_FALSE_IS_NOTHING = frozenset({
+    "hostNetwork", "hostPID", "hostIPC", "setHostnameAsFQDN", "stdin", "stdinOnce", "tty",
+    "privileged",
+})  # fmt: skip
+
+
+def not_allowed(wire: Wire, allowed: Collection[str], path: str) -> Faults:
+    """Fields that are set and are not among those that may be."""
+    found = [f"{path}.{name}" for name in wire if name not in allowed and _is_set(wire, name)]
+    if found:
+        yield disallowed(*found)
+
+
+def _is_set(wire: Wire, name: str) -> bool:
+    value = wire[name]
+    if value is False:
+        return name not in _FALSE_IS_NOTHING
+    return value not in (None, "", 0, [], {})
+
+
+def members(wire: Wire, field: str) -> list[Wire]:
+    """The objects of a list that may hold anything."""
+    return [one for one in wire.get(field) or () if isinstance(one, dict)]
+
+
+def one_of(wire: Wire, fields: Iterable[str], path: str) -> Faults:
+    """Exactly one of the fields must be there."""
+    found = [field for field in fields if wire.get(field) is not None]
+    if len(found) != 1:
+        names = ", ".join(f"{path}.{field}" for field in sorted(found or fields))
+        said = "both" if found else "neither"
+        yield FieldError(path, f"expected exactly one, got {said}: {names}")
 
 
 def wrong(path: str, value: Any, why: str = "") -> FieldError:

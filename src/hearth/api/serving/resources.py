@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from hearth.api.config.serving import ServingConfig
 from hearth.api.kinds import CONFIGURATION, REVISION, ROUTE, SERVICE
 from hearth.api.meta import labels_of
 from hearth.api.names import CONFIGURATION_GENERATION_LABEL, CONFIGURATION_LABEL
@@ -21,18 +24,30 @@ _URL = Column("URL", at("status", "url"))
 _CATEGORIES = ("all", "knative", "serving")
 _STATUS = frozenset({"status"})
 
-RESOURCES = (
-    Resource(
+
+def _service(config: ServingConfig) -> Resource:
+    return Resource(
         SERVICE, views.Service, "service", ("kservice", "ksvc"), _CATEGORIES, _STATUS,
-        (_URL, *_LATEST, *_READY), defaults.default_service, validation.validate_service,
-        notices=template_notices, name_pattern="any",
-    ),
-    Resource(
+        (_URL, *_LATEST, *_READY),
+        partial(defaults.default_service, config=config),
+        partial(validation.validate_service, config=config),
+        notices=partial(template_notices, config=config), configured=_service, name_pattern="any",
+    )  # fmt: skip
+
+
+def _configuration(config: ServingConfig) -> Resource:
+    return Resource(
         CONFIGURATION, views.Configuration, "configuration", ("config", "cfg"), _CATEGORIES,
-        _STATUS, (*_LATEST, *_READY), defaults.default_configuration,
-        validation.validate_configuration, notices=template_notices, name_pattern="any",
-    ),
-    Resource(
+        _STATUS, (*_LATEST, *_READY),
+        partial(defaults.default_configuration, config=config),
+        partial(validation.validate_configuration, config=config),
+        notices=partial(template_notices, config=config), configured=_configuration,
+        name_pattern="any",
+    )  # fmt: skip
+
+
+def _revision(config: ServingConfig) -> Resource:
+    return Resource(
         REVISION, views.Revision, "revision", ("rev",), _CATEGORIES, _STATUS,
         (
             Column("Config Name", lambda w: labels_of(w).get(CONFIGURATION_LABEL)),
@@ -41,8 +56,17 @@ RESOURCES = (
             Column("Actual Replicas", at("status", "actualReplicas"), "integer"),
             Column("Desired Replicas", at("status", "desiredReplicas"), "integer"),
         ),
-        defaults.default_revision, validation.validate_revision, name_pattern="any",
-    ),
+        partial(defaults.default_revision, config=config),
+        partial(validation.validate_revision, config=config),
+        configured=_revision, name_pattern="any",
+    )  # fmt: skip
+
+
+_UNCONFIGURED = ServingConfig()
+RESOURCES = (
+    _service(_UNCONFIGURED),
+    _configuration(_UNCONFIGURED),
+    _revision(_UNCONFIGURED),
     Resource(
         ROUTE, views.Route, "route", ("rt",), _CATEGORIES, _STATUS,
         (_URL, *_READY), defaults.default_route, validation.validate_route, name_pattern="any",

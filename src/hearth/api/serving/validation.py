@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from hearth.api.config.serving import ServingConfig
 from hearth.api.errors import FieldError
 from hearth.api.meta import Wire, annotations_of, metadata, name_of, spec_of
 from hearth.api.names import CODE_ANNOTATION, CODE_DIGEST_ANNOTATION, RUNTIME_IMAGE_PREFIX
+from hearth.api.pod_rules import validate_pod
 from hearth.api.serving.annotations import autoscaling_faults
 from hearth.api.serving.faults import Faults, disallowed, missing, out_of_bounds, wrong
 from hearth.api.serving.pod_validation import pod_faults
+from hearth.api.serving.revision_annotations import revision_annotation_faults
 from hearth.api.serving.schedule import schedule_faults
 
-MAX_TIMEOUT_SECONDS = 600
-MAX_CONCURRENCY = 1000
+_NO_CONFIG = ServingConfig()
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}$")
 
@@ -34,23 +36,27 @@ def validate_name(wire: Wire) -> Faults:
         yield wrong("metadata.name", name, why)
 
 
-def validate_service(wire: Wire, old: Wire | None) -> list[FieldError]:
+def validate_service(
+    wire: Wire, old: Wire | None, config: ServingConfig = _NO_CONFIG
+) -> list[FieldError]:
     """A Service."""
     return [
         *validate_name(wire),
         *same_creator(wire, old),
-        *_template(spec_of(wire).get("template"), name_of(wire), "spec.template"),
+        *_template(spec_of(wire).get("template"), name_of(wire), "spec.template", config),
         *_traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=True),
         *_byo_name_unchanged(wire, old),
     ]
 
 
-def validate_configuration(wire: Wire, old: Wire | None) -> list[FieldError]:
+def validate_configuration(
+    wire: Wire, old: Wire | None, config: ServingConfig = _NO_CONFIG
+) -> list[FieldError]:
     """A Configuration."""
     return [
         *validate_name(wire),
         *same_creator(wire, old),
-        *_template(spec_of(wire).get("template"), name_of(wire), "spec.template"),
+        *_template(spec_of(wire).get("template"), name_of(wire), "spec.template", config),
         *_byo_name_unchanged(wire, old),
     ]
 
@@ -61,12 +67,16 @@ def validate_route(wire: Wire, old: Wire | None) -> list[FieldError]:
     return [*validate_name(wire), *same_creator(wire, old), *traffic]
 
 
-def validate_revision(wire: Wire, old: Wire | None) -> list[FieldError]:
-    """A Revision; its spec never changes."""
-    faults = [*_revision_spec(spec_of(wire), annotations_of(wire), "spec")]
-    faults += autoscaling_faults(annotations_of(wire), "metadata.annotations")
-    faults += schedule_faults(annotations_of(wire), "metadata.annotations")
-    if old is not None and spec_of(old) != spec_of(wire):
+def validate_revision(
+    wire: Wire, old: Wire | None, config: ServingConfig = _NO_CONFIG
+) -> list[FieldError]:
+    """A Revision; its spec never changes, and is held against the rules of its day."""
+    annotations = annotations_of(wire)
+    faults = autoscaling_faults(annotations, "metadata.annotations", config.autoscaler)
+    faults += schedule_faults(annotations, "metadata.annotations")
+    if old is None:
+        faults += _revision_spec(spec_of(wire), annotations, "spec", config)
+    elif spec_of(old) != spec_of(wire):
         faults.append(FieldError("spec", "Immutable fields changed (-old +new): spec"))
     return faults
 
@@ -83,7 +93,7 @@ def same_creator(wire: Wire, old: Wire | None) -> Faults:
             )
 
 
-def _template(template: Any, parent: str, path: str) -> Faults:
+def _template(template: Any, parent: str, path: str, config: ServingConfig) -> Faults:
     if not isinstance(template, dict) or not template.get("spec"):
         yield missing(f"{path}.spec")
         return
@@ -96,9 +106,11 @@ def _template(template: Any, parent: str, path: str) -> Faults:
         if field == "generateName" and metadata(template).get(field):
             yield disallowed(f"{path}.metadata.{field}")
     annotations = annotations_of(template)
-    yield from autoscaling_faults(annotations, f"{path}.metadata.annotations")
-    yield from schedule_faults(annotations, f"{path}.metadata.annotations")
-    yield from _revision_spec(template["spec"], annotations, f"{path}.spec")
+    at = f"{path}.metadata.annotations"
+    yield from autoscaling_faults(annotations, at, config.autoscaler)
+    yield from schedule_faults(annotations, at)
+    yield from revision_annotation_faults(annotations, at)
+    yield from _revision_spec(template["spec"], annotations, f"{path}.spec", config)
 
 
 def _byo_name_unchanged(wire: Wire, old: Wire | None) -> Faults:
@@ -115,22 +127,35 @@ def _byo_name_unchanged(wire: Wire, old: Wire | None) -> Faults:
         yield FieldError(f"{path}.metadata.name", said)
 
 
-def _revision_spec(spec: Wire, annotations: Any, path: str) -> Faults:
-    concurrency = spec.get("containerConcurrency", 0)
-    if not 0 <= concurrency <= MAX_CONCURRENCY:
-        yield out_of_bounds(f"{path}.containerConcurrency", concurrency, 0, MAX_CONCURRENCY)
-    timeout = spec.get("timeoutSeconds", 0)
-    if not 0 <= timeout <= MAX_TIMEOUT_SECONDS:
-        yield out_of_bounds(f"{path}.timeoutSeconds", timeout, 0, f"{MAX_TIMEOUT_SECONDS}")
+def _revision_spec(spec: Wire, annotations: Any, path: str, config: ServingConfig) -> Faults:
+    defaults = config.defaults
+    concurrency, most = spec.get("containerConcurrency") or 0, defaults.concurrency_max
+    least = 0 if defaults.allow_concurrency_zero else 1
+    if not least <= concurrency <= most:
+        yield out_of_bounds(f"{path}.containerConcurrency", concurrency, least, most)
+    timeout, most = spec.get("timeoutSeconds") or 0, defaults.timeout_max_s
+    if not 0 <= timeout <= most:
+        yield out_of_bounds(f"{path}.timeoutSeconds", timeout, 0, most)
     for field in ("responseStartTimeoutSeconds", "idleTimeoutSeconds"):
         value = spec.get(field) or 0
-        if not 0 <= value <= (timeout or MAX_TIMEOUT_SECONDS):
-            yield out_of_bounds(f"{path}.{field}", value, 0, timeout or MAX_TIMEOUT_SECONDS)
-    yield from pod_faults(spec, path)
+        if not 0 <= value <= (timeout or most):
+            yield out_of_bounds(f"{path}.{field}", value, 0, timeout or most)
+    yield from pod_faults(spec, path, config.features)
+    yield from _as_pod(spec, path)
     images = [str(c.get("image") or "") for c in spec.get("containers") or ()]
     if any(image.startswith(RUNTIME_IMAGE_PREFIX) for image in images):
         above = path.removesuffix(".spec") if path != "spec" else ""
         yield from _code(annotations, f"{above}.metadata.annotations".lstrip("."))
+
+
+def _as_pod(spec: Wire, path: str) -> Faults:
+    """What Kubernetes would say of the pod, in the words of Knative's webhook that tries it."""
+    containers = spec.get("containers")
+    for fault in validate_pod({"spec": spec}, None) if containers else ():
+        if fault.reason != "FieldValueRequired" and "Duplicate" not in fault.message:  # said above
+            at = f"{path.removesuffix('spec')}{fault.field}"
+            said = f"validation callback failed: dry run failed with {fault.field}: {fault.message}"
+            yield FieldError(at, said)
 
 
 def _code(annotations: Any, path: str) -> Faults:

@@ -104,7 +104,7 @@ def prepare_create(resource: Resource, wire: Wire, uid: str, by: Writer) -> Wire
     new = {**wire, "metadata": _signed(resource, meta, by, created=True)}
     if "status" in resource.subresources and resource.kind != NODE:  # as its agent says it
         new.pop("status", None)
-    new = resource.default(new)
+    new = resource.default(new, None)
     _validate(resource, new, None)
     return new if by.applies else note_update(None, new, by.manager, by.at)
 
@@ -121,7 +121,7 @@ def prepare_update(
     kept = {k: metadata(old)[k] for k in _SERVERS if k in metadata(old)}
     new = {**new, "metadata": {**_clients_part(new), **kept}}
     if not subresource:
-        new = resource.default(new)
+        new = resource.default(new, old)
         _validate(resource, new, old)
         if spec_of(new) != spec_of(old):
             generation = int(metadata(old).get("generation") or 1) + 1

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hearth.api.config.autoscaler import TARGET_MIN, AutoscalerConfig
+from hearth.api.config.autoscaler import HPA, KPA, TARGET_MIN, AutoscalerConfig
+from hearth.api.durations import parse_duration_s
 from hearth.api.meta import Wire, annotations_of, labels_of, spec_of
 from hearth.api.names import ROUTING_STATE_LABEL
-from hearth.api.serving.annotations import HPA, KPA, autoscaling_annotations, parse_duration_s
+from hearth.api.serving.annotations import autoscaling_annotations
 from hearth.api.serving.schedule import SCHEDULE_ANNOTATION, ScheduledFloor, parse_schedule
 
 PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"

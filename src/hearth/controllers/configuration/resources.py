@@ -30,7 +30,7 @@ from hearth.api.names import (
     SERVICE_UID_LABEL,
     SHARD_LABEL,
 )
-from hearth.controllers.core.metadata import child_name
+from hearth.api.naming import child_name
 
 
 def make_revision(configuration: Wire, at: str) -> Wire:

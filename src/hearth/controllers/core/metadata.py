@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping
 
 from hearth.api.meta import Wire, annotations_of, labels_of, metadata
@@ -14,27 +13,8 @@ ROLLOUT_DURATION_ANNOTATIONS = (
     "serving.knative.dev/rolloutDuration",
 )
 
-_NAME_MAX = 63  #: characters of a DNS label
-_DIGEST_LENGTH = 32  #: hexadecimal digits of an MD5
 #: Set by the API server, not by whoever owns the object: their absence is no difference.
 _STAMPED = (CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION)
-
-
-def child_name(parent: str, suffix: str) -> str:
-    """``parent + suffix``; a name over 63 characters is cut and made unique by a digest.
-
-    Args:
-        parent: the owner's name.
-        suffix: at most 30 characters.
-
-    Source:
-        knative.dev/pkg/kmeta ChildName.
-    """
-    assert len(suffix) < _NAME_MAX - _DIGEST_LENGTH, suffix
-    if len(parent) <= _NAME_MAX - len(suffix):
-        return parent + suffix
-    digest = hashlib.md5(parent.encode(), usedforsecurity=False).hexdigest()
-    return parent[: _NAME_MAX - _DIGEST_LENGTH - len(suffix)] + digest + suffix
 
 
 def without(values: Mapping[str, str], keys: Collection[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hearth.api.config import AutoscalerConfig
+from hearth.api.config import AutoscalerConfig, DeploymentConfig
 from hearth.api.kinds import POOLED_REPLICA_SET
 from hearth.api.meta import ObjectKey, Wire, condition_of, is_controlled_by, is_deleting, name_of
 from hearth.client import Client
@@ -29,7 +29,8 @@ class RevisionReconciler:
     revisions: Newest
     replica_sets: Newest
     pods: Informer  #: indexed :data:`BY_REVISION`
-    config: Callable[[], AutoscalerConfig]
+    scaling: Callable[[], AutoscalerConfig]
+    deployment: Callable[[], DeploymentConfig]
     clock: Clock
     events: Events
 
@@ -38,11 +39,11 @@ class RevisionReconciler:
         revision = self.revisions.get(key)
         if revision is None or is_deleting(revision):
             return Result()
-        scale = scale_of(revision, self.config())
+        scale = scale_of(revision, self.scaling())
         replica_set = await self._replica_set(key, revision, scale)
         now = self.clock.now()
         pods = self.pods.by_index(BY_REVISION, str(key))
-        seen = Workload(replica_set, pods, scale, now, rfc3339(now))
+        seen = Workload(replica_set, pods, scale, now, rfc3339(now), self.deployment())
         outcome = revision_status(revision, seen)
         written = await self.revisions.write_status(key, revision, outcome.status)
         self._tell(revision, written)
@@ -50,7 +51,7 @@ class RevisionReconciler:
 
     async def _replica_set(self, key: ObjectKey, revision: Wire, scale: Scale) -> Wire:
         existing = self.replica_sets.get(key)
-        desired = make_replica_set(revision, scale.first)
+        desired = make_replica_set(revision, scale.first, self.deployment())
         if existing is None:
             made, _ = await create_or_get(self.client, POOLED_REPLICA_SET, desired)
             return made

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from hearth.api.config import DeploymentConfig
 from hearth.api.kinds import POOLED_REPLICA_SET
 from hearth.api.meta import (
     Wire,
@@ -45,6 +46,7 @@ from hearth.controllers.core.metadata import without
 HASH_LABEL = "serving.knative.dev/deployment-hash"
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 
+_NO_CONFIG = DeploymentConfig()
 _EXCLUDED_LABELS = (ROUTE_LABEL, ROUTING_STATE_LABEL)
 _EXCLUDED_ANNOTATIONS = (
     "serving.knative.dev/lastPinned",
@@ -61,7 +63,7 @@ _REVISION_FIELDS = (
 )
 
 
-def make_replica_set(revision: Wire, replicas: int) -> Wire:
+def make_replica_set(revision: Wire, replicas: int, config: DeploymentConfig = _NO_CONFIG) -> Wire:
     """The PooledReplicaSet, with ``replicas`` to begin with: later they are the autoscaler's."""
     labels = _labels(revision)
     annotations = _annotations(revision)
@@ -70,7 +72,7 @@ def make_replica_set(revision: Wire, replicas: int) -> Wire:
         "selector": {"matchLabels": {REVISION_UID_LABEL: uid_of(revision)}},
         "template": {
             "metadata": {"labels": labels, "annotations": _pod_annotations(revision, annotations)},
-            "spec": make_pod_spec(revision),
+            "spec": make_pod_spec(revision, config),
         },
     }
     return {
@@ -104,8 +106,8 @@ def brought_up_to_date(existing: Wire, desired: Wire) -> Wire | None:
     return {**existing, "metadata": meta, "spec": spec}
 
 
-def make_pod_spec(revision: Wire) -> Wire:
-    """The pod's spec: the revision's, with what the platform adds to its containers."""
+def make_pod_spec(revision: Wire, config: DeploymentConfig = _NO_CONFIG) -> Wire:
+    """The pod's spec: the revision's, with what the platform adds to it and its containers."""
     spec = spec_of(revision)
     pod = {name: copy.deepcopy(spec[name]) for name in spec if name not in _REVISION_FIELDS}
     containers = pod.get("containers") or []
@@ -115,6 +117,9 @@ def make_pod_spec(revision: Wire) -> Wire:
     ]
     if spec.get("timeoutSeconds"):
         pod["terminationGracePeriodSeconds"] = spec["timeoutSeconds"]
+    if not pod.get("runtimeClassName"):
+        sandbox = config.runtime_class_of(labels_of(revision))
+        pod |= {"runtimeClassName": sandbox} if sandbox else {}
     return pod
 
 

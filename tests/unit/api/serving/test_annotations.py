@@ -1,10 +1,10 @@
 import pytest
 
+from hearth.api.config import AutoscalerConfig as Config
+from hearth.api.durations import parse_duration_s
 from hearth.api.serving.annotations import (
-    ScaleRules,
     autoscaling_annotations,
     autoscaling_faults,
-    parse_duration_s,
 )
 
 PREFIX = "autoscaling.knative.dev/"
@@ -14,7 +14,7 @@ KPA = "kpa.autoscaling.knative.dev"
 
 def said(given, rules=None):
     named = {PREFIX + name: value for name, value in given.items()}
-    faults = autoscaling_faults(named, "annotations", rules)
+    faults = autoscaling_faults(named, "annotations", rules or Config())
     return "\n".join(fault.message for fault in faults).replace(f"annotations.{PREFIX}", "")
 
 
@@ -95,15 +95,15 @@ def test_faults_are_told_in_knatives_words(given, want):
 @pytest.mark.parametrize(
     ("rules", "given", "want"),
     [
-        pytest.param(ScaleRules(allow_zero_initial_scale=False), {"initial-scale": "0"},
+        pytest.param(Config(allow_zero_initial_scale=False), {"initial-scale": "0"},
                      "invalid value: 0: initial-scale=0 not allowed by cluster", id="no-zero"),
-        pytest.param(ScaleRules(max_scale_limit=10), {"max-scale": "11"},
+        pytest.param(Config(max_scale_limit=10), {"max-scale": "11"},
                      "expected 1 <= 11 <= 10: max-scale", id="above-the-limit"),
-        pytest.param(ScaleRules(max_scale_limit=10), {"max-scale": "0"},
+        pytest.param(Config(max_scale_limit=10), {"max-scale": "0"},
                      "max-scale=0 (unlimited), must be less than 10: max-scale", id="no-maximum"),
-        pytest.param(ScaleRules(max_scale_limit=10), {"max-scale": "9"}, "", id="below-it"),
-        pytest.param(ScaleRules(max_scale_limit=10), {}, "", id="the-default-is-the-clusters"),
-        pytest.param(ScaleRules(autoscaler_class=HPA), {"metric": "cpu"}, "", id="other-class"),
+        pytest.param(Config(max_scale_limit=10), {"max-scale": "9"}, "", id="below-it"),
+        pytest.param(Config(max_scale_limit=10), {}, "", id="the-default-is-the-clusters"),
+        pytest.param(Config(autoscaler_class=HPA), {"metric": "cpu"}, "", id="other-class"),
     ],
 )  # fmt: skip
 def test_the_cluster_has_a_say(rules, given, want):
@@ -116,7 +116,9 @@ def test_of_two_spellings_the_newer_counts():
 
 
 def test_a_path_names_the_annotation_as_it_was_written():
-    [fault] = autoscaling_faults({PREFIX + "minScale": "x"}, "spec.template.metadata.annotations")
+    [fault] = autoscaling_faults(
+        {PREFIX + "minScale": "x"}, "spec.template.metadata.annotations", Config()
+    )
     path = "spec.template.metadata.annotations.autoscaling.knative.dev/minScale"
     assert (fault.field, fault.message) == (path, f"invalid value: x: {path}")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from hearth.api.serving.annotations import parse_duration_s
+from hearth.api.durations import parse_duration_s
 from hearth.api.serving.defaults import default_route, default_service
 from hearth.api.serving.validation import (
     validate_configuration,

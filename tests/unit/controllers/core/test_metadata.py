@@ -2,7 +2,8 @@ import hashlib
 
 import pytest
 
-from hearth.controllers.core.metadata import brought_to, child_name, differs, listed, without
+from hearth.api.naming import child_name
+from hearth.controllers.core.metadata import brought_to, differs, listed, without
 
 LONG = "a" * 60
 

@@ -1,5 +1,6 @@
 import pytest
 
+from hearth.api.config import read_deployment
 from hearth.controllers.revision.resources import (
     HASH_LABEL,
     brought_up_to_date,
@@ -139,3 +140,15 @@ def test_a_set_is_brought_up_to_date_only_when_what_it_was_made_from_changed():
     assert brought["spec"]["replicas"] == 7  # the autoscaler's
     assert brought["spec"]["template"]["metadata"]["annotations"]["new"] == "1"
     assert brought_up_to_date(brought, changed) is None
+
+
+def test_a_runtime_class_comes_from_the_config_map_unless_the_revision_says_one():
+    config = read_deployment({"runtime-class-name": "gvisor: {selector: {careful: very}}"})
+    careful = {"careful": "very"}
+    assert make_pod_spec(revision(labels=careful), config)["runtimeClassName"] == "gvisor"
+    assert "runtimeClassName" not in make_pod_spec(revision(), config)
+    own = make_pod_spec(revision(labels=careful, runtimeClassName="kata"), config)
+    assert own["runtimeClassName"] == "kata"
+    plain, sandboxed = (make_replica_set(revision(labels=careful), 1, c) for c in (
+        read_deployment({}), config))  # fmt: skip
+    assert brought_up_to_date(plain, sandboxed) is not None, "pods that come later get it"

@@ -12,8 +12,8 @@ from datetime import datetime
 from hearth.api.config import NetworkConfig
 from hearth.api.meta import Wire, name_of, spec_of, uid_of
 from hearth.api.names import DOMAIN_MAPPING_UID_LABEL
+from hearth.api.naming import child_name
 from hearth.api.tls import pair_of
-from hearth.controllers.core.metadata import child_name
 from hearth.controllers.core.tls import Provisioned, Wanted, make_certificate
 from hearth.kit.times import rfc3339
 from hearth.kit.x509 import read_pair

@@ -9,7 +9,7 @@ registry before there is a pod.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from hearth.api.meta import Wire, name_of, spec_of, status_of
 
@@ -17,20 +17,31 @@ _DIGEST = "@sha256:"
 _FIELDS = (("containers", "containerStatuses"), ("initContainers", "initContainerStatuses"))
 
 
-def container_statuses(revision: Wire, pods: Sequence[Wire]) -> Wire:
-    """The fields ``containerStatuses`` and, with init containers, ``initContainerStatuses``."""
+def container_statuses(
+    revision: Wire, pods: Sequence[Wire], unresolved: Collection[str] = ()
+) -> Wire:
+    """The fields ``containerStatuses`` and, with init containers, ``initContainerStatuses``.
+
+    Args:
+        revision: whose.
+        pods: of the revision.
+        unresolved: registries whose tags may go on moving: their images get no digest.
+    """
     seen = _seen_in(pods)
     found: Wire = {}
     for field, name in _FIELDS:
         if containers := spec_of(revision).get(field):
             before = _digests(status_of(revision).get(name) or ())
-            found[name] = [_status(one, {**seen, **before}) for one in containers]
+            known = {**seen, **before}
+            found[name] = [_status(one, known, unresolved) for one in containers]
     return found
 
 
-def _status(container: Wire, known: dict[str, str]) -> Wire:
+def _status(container: Wire, known: dict[str, str], unresolved: Collection[str]) -> Wire:
     name, image = str(container.get("name") or ""), str(container.get("image") or "")
     digest = image if _DIGEST in image else known.get(name)
+    if digest != image and image.partition("/")[0] in unresolved:
+        digest = None
     return {"name": name, **({"imageDigest": digest} if digest else {})}
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hearth.api.config import AutoscalerConfig
+from hearth.api.durations import parse_duration_s
 from hearth.api.meta import Wire, annotations_of, labels_of
 from hearth.api.names import ROUTING_STATE_LABEL
-from hearth.api.serving.annotations import autoscaling_annotations, parse_duration_s
+from hearth.api.serving.annotations import autoscaling_annotations
 
 PROGRESS_DEADLINE_ANNOTATION = "serving.knative.dev/progress-deadline"
 

@@ -17,9 +17,10 @@ pkg/reconciler/autoscaling/kpa/kpa.go (computeActiveCondition).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from hearth.api.config import DeploymentConfig
 from hearth.api.meta import (
     Wire,
     condition_of,
@@ -56,6 +57,7 @@ class Workload:
     scale: Scale
     now: datetime  #: UTC
     at: str  #: ``now`` as RFC 3339
+    config: DeploymentConfig = field(default_factory=DeploymentConfig)
 
     @property
     def wanted(self) -> int:
@@ -82,7 +84,7 @@ def revision_status(revision: Wire, seen: Workload) -> Outcome:
     status = {
         **status_of(revision),
         "observedGeneration": generation_of(revision),
-        **container_statuses(revision, seen.pods),
+        **container_statuses(revision, seen.pods, seen.config.unresolved_registries),
     }
     if not is_controlled_by(seen.replica_set, revision):
         name = name_of(seen.replica_set)
@@ -166,7 +168,10 @@ def _failure(seen: Workload, *, timed_out: bool) -> Failure | None:
     of_set = failure_of_set(seen.replica_set)
     if of_set is not None or seen.wanted == 0:
         return of_set
-    return failure_of_pods(seen.pods, timed_out=timed_out)
+    pods = seen.pods
+    if seen.config.always_schedulable:  # a node will come for the others
+        pods = [pod for pod in pods if spec_of(pod).get("nodeName")]
+    return failure_of_pods(pods, timed_out=timed_out)
 
 
 def _was_initialized(revision: Wire) -> bool:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from hearth.api.durations import parse_duration_s
 from hearth.api.meta import Wire, annotations_of, status_of
-from hearth.api.serving.annotations import parse_duration_s
 from hearth.controllers.core.metadata import ROLLOUT_DURATION_ANNOTATIONS
 from hearth.controllers.route.core.rollout import (
     Key,

@@ -45,3 +45,11 @@ def test_init_containers_have_a_list_of_their_own():
         revision(init="setup:1"), [pod(OTHER, container="setup", field="initContainerStatuses")]
     )
     assert found == {"containerStatuses": [of()], "initContainerStatuses": [of(OTHER, "setup")]}
+
+
+def test_tags_of_registries_that_are_not_resolved_go_on_moving():
+    local = revision("kind.local/app:1")
+    assert container_statuses(local, [pod(DIGEST)], {"kind.local"}) == {"containerStatuses": [of()]}
+    pinned = revision(f"kind.local/{OTHER}")
+    [status] = container_statuses(pinned, [], {"kind.local"})["containerStatuses"]
+    assert status["imageDigest"] == f"kind.local/{OTHER}", "what is written is no tag"

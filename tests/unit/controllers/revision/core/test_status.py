@@ -1,5 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
+from hearth.api.config import DeploymentConfig
 from hearth.controllers.revision.core.scale import Scale
 from hearth.controllers.revision.core.status import Workload, revision_status
 
@@ -28,7 +29,7 @@ class Life:
     def __init__(self, scale=ONE):
         self.scale, self.wire, self.now = scale, revision(), START
 
-    def sees(self, wanted, ready, *conditions, pods=(), after_s=0, owner="r"):
+    def sees(self, wanted, ready, *conditions, pods=(), after_s=0, owner="r", **config):
         self.now += timedelta(seconds=after_s)
         replica_set = {
             "metadata": {"name": "r", "ownerReferences": [{"uid": owner, "controller": True}]},
@@ -37,7 +38,8 @@ class Life:
         }
         at = self.now.strftime("%Y-%m-%dT%H:%M:%SZ")
         self.outcome = revision_status(
-            self.wire, Workload(replica_set, pods, self.scale, self.now, at)
+            self.wire,
+            Workload(replica_set, pods, self.scale, self.now, at, DeploymentConfig(**config)),
         )
         self.wire = revision(self.outcome.status)
         return self
@@ -147,3 +149,13 @@ def test_what_another_owns_is_named():
     life = Life().sees(1, 1, owner="someone")
     assert life.said[:2] == ("False NotOwned", "False NotOwned")
     assert "actualReplicas" not in life.outcome.status
+
+
+def test_where_nodes_come_when_they_are_needed_a_pod_without_one_is_no_failure():
+    homeless = {
+        "metadata": {"name": "p"}, "spec": {},
+        "status": {"conditions": [{"type": "PodScheduled", "status": "False",
+                                   "reason": "Unschedulable", "message": "0/1 nodes"}]},
+    }  # fmt: skip
+    assert Life().sees(1, 0, pods=[homeless]).said[1] == "False Unschedulable"
+    assert Life().sees(1, 0, pods=[homeless], always_schedulable=True).said == DEPLOYING
