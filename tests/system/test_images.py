@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,25 @@ def test_an_image_serves_and_comes_back_from_zero(loaded, deployed):
     status = status_of(pod_of(loaded, "box"))
     assert status["containerStatuses"][0]["imageID"]
     assert status["podIP"] != "127.0.0.1"
+
+
+@pytest.mark.parametrize("limit", [pytest.param(0, id="any"), pytest.param(1, id="limited")])
+def test_a_cold_start_of_an_image_is_told_by_phase(loaded, deployed, limit):
+    name = f"timed{limit}"
+    zero = {"autoscaling.knative.dev/initial-scale": "0"}
+    deployed(name, annotations=zero, spec={"containerConcurrency": limit})
+    ready(loaded, name)
+    answer = loaded.call(name, headers={"hearth-timing": "1"})
+    said = (part.strip().split(";dur=") for part in answer.headers["server-timing"].split(","))
+    phases = {phase: float(ms) for phase, ms in said}
+    assert 0 < phases["claimed"] < phases["injected"] <= phases["listening"] <= phases["released"]
+
+    def counted():
+        with urllib.request.urlopen(loaded.ready["metrics"], timeout=10) as response:
+            text = response.read().decode()
+        return re.search(r'cold_start_seconds_count{outcome="ok",source="image"} [1-9]', text)
+
+    eventually(counted, 10, "it is counted as an image's")
 
 
 def test_images_are_listed(loaded):

@@ -16,6 +16,15 @@ from hearth.api.meta import (
 from hearth.api.names import APP_PORT_ANNOTATION, REVISION_LABEL, USER_CONTAINER, USER_PORT
 
 
+def has_begun(pod: Wire) -> bool:
+    """Whether the user's container runs, or has run."""
+    own = user_container(spec_of(pod)).get("name")
+    for status in status_of(pod).get("containerStatuses") or ():
+        if status.get("name") == own:
+            return bool({"running", "terminated"} & (status.get("state") or {}).keys())
+    return False
+
+
 def is_ready(pod: Wire) -> bool:
     """Whether the pod runs, is not on its way out, and its condition Ready is True."""
     return (

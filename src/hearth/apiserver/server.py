@@ -21,6 +21,7 @@ from hearth.apiserver.core.paths import ALL_TENANTS, Target, parse_target, split
 from hearth.apiserver.core.rbac import Attributes, groups_of
 from hearth.apiserver.discovery import Discovery
 from hearth.apiserver.images import NodeImages, parse_images_path
+from hearth.apiserver.instruments import Measured
 from hearth.apiserver.logs import NodeLogs
 from hearth.apiserver.metrics import PodMetrics
 from hearth.apiserver.objects import Objects
@@ -100,8 +101,14 @@ class ApiServer:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; errors become Status answers."""
+        measured = Measured(request.method)
+        response = await self._answer_or_fault(request, measured)
+        measured.answered(response.status)
+        return response
+
+    async def _answer_or_fault(self, request: Request, measured: Measured) -> Response:
         try:
-            return await self._answer(request)
+            return await self._answer(request, measured)
         except NoSuchPath as error:
             return Response(404, {"content-type": "text/plain"}, f"{error}\n".encode())
         except ApiError as error:
@@ -110,7 +117,7 @@ class ApiServer:
             log.exception("request failed", extra={"f": {"path": request.path}})
             return error_response(InternalError(f"{request.method} {request.path}: {error!r}"))
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, measured: Measured) -> Response:
         tenant, path = split_tenant(request.path)
         user = self._authenticator.user_of(request, tenant)
         if "impersonate-user" in request.headers:
@@ -136,7 +143,7 @@ class ApiServer:
             if user is not ANONYMOUS:
                 await self._authorizer.check(user, tenant, Attributes("get", path=path))
             return self._discovery.answer(path, request)
-        return await self._act(Asked(target, request, user))
+        return await self._act(Asked(target, request, user), measured)
 
     async def _impersonated(self, user: User, tenant: str, request: Request) -> User:
         """Whom the user speaks for; raises ``Forbidden``."""
@@ -147,9 +154,10 @@ class ApiServer:
             await self._authorizer.check(user, tenant, wanted)
         return User(name, frozenset(groups) or groups_of(name))
 
-    async def _act(self, asked: Asked) -> Response:
+    async def _act(self, asked: Asked, measured: Measured) -> Response:
         verb = _verb(asked.request, named=bool(asked.target.name))
         target = asked.target
+        measured.is_about(verb or asked.request.method, target.resource.kind.plural)
         if verb is None or (target.tenant == ALL_TENANTS and verb not in ("list", "watch")):
             raise MethodNotAllowed(f"{asked.request.method} is not supported on this path")
         if target.resource.shown is not None and verb not in ("get", "list", "watch"):

@@ -26,13 +26,16 @@ from hearth.api.meta import (
     spec_of,
 )
 from hearth.api.names import REVISION_LABEL, SCALE_REASON_ANNOTATION
+from hearth.api.observability import metric_labels
 from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import TICK_S, Answer, Observation, State, decide, resumed
 from hearth.autoscaler.core.spec import decider_spec
+from hearth.autoscaler.figures import Figures
 from hearth.autoscaler.known import Known
 from hearth.autoscaler.machine import MachineClass
 from hearth.client import Client
 from hearth.kit.clock import Clock
+from hearth.kit.metrics import labels
 from hearth.kit.tasks import Part, TaskGroup
 from hearth.runtime import Change, EventRecorder, Informers
 from hearth.runtime.scaling import ScalingConfig
@@ -146,6 +149,17 @@ class ShardAutoscaler:
         if now - decided.poked_s >= POKE_PAUSE_S:
             decided.poked_s = now
             self._decide(key, decided)
+
+    async def metrics(self) -> str:
+        """Figures of revisions that are not at rest: a :data:`hearth.kit.metrics.Source`."""
+        figures, now = Figures(), self._clock.monotonic_s()
+        for number, (key, known) in enumerate(list(self._decided.items()), 1):
+            revision, pods = self._revisions.get(key), self._pods_of(key)
+            if revision is not None and (pods or known.replicas or not known.is_idle(now)):
+                figures.take(labels(metric_labels(key, revision)), known, pods, now)
+            if number % DECISIONS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return figures.text()
 
     # Deciding
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -24,7 +25,9 @@ from hearth.api.activation import (
     Autoscaler,
 )
 from hearth.api.meta import ROOT, ObjectKey
-from hearth.gateway.bootstrap import MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEADER
+from hearth.gateway import instruments
+from hearth.gateway.bootstrap import COLD_HEADER, MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEADER
+from hearth.gateway.core.cold_starts import durations
 from hearth.gateway.core.slots import QUEUED_PER_SLOT
 from hearth.gateway.limits import Limits, accepts, stream_name
 from hearth.gateway.settings import GatewaySettings
@@ -38,6 +41,10 @@ _AGAIN_S = 0.02  #: before another try when an instance turned out dead, or the 
 QUEUE_FULL = "pending request queue full"  #: Knative's words
 _COUNTED_S = 1.0  #: until Envoy's count has all that was let go
 _MESSAGE_MAX = 2000  #: characters of a failure that go into a header
+#: What an activation knows of its instance is worth this wait: the pod may be seen before that.
+_ANSWER_S = 0.02
+#: In Envoy's access log, the first answer of an instance: ``bootstrap.FIRST_BYTE``.
+_FIRST_BYTE = re.compile(rb"\[([a-z]+)/(\d+) (\d*)-?\]")
 _EARLIER_S = 0.1  #: a hold ends this long before Envoy's own timeout, whose answer has no reason
 
 #: The address of an instance that is routable now, or None.
@@ -84,6 +91,10 @@ class _Waiting:
     requests: dict[_Held, None] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
     got: Activation | None = None  #: the newest instance
+    since_s: float = 0.0  #: when the first of those came that the instance is made for
+    answered_s: float = 0.0  #: when there was an instance
+    let_go: bool = False  #: before the activation told how the instance came to be
+    cold: str = ""  #: how it did, while nobody has been sent to it
 
     @property
     def first(self) -> _Held:
@@ -124,6 +135,10 @@ class Activator:
         """Requests held for one revision."""
         waiting = self._waiting.get(key)
         return len(waiting.requests) if waiting else 0
+
+    def held_by_revision(self) -> list[tuple[ObjectKey, int]]:
+        """Requests held, of revisions that have any."""
+        return [(key, len(each.requests)) for key, each in self._waiting.items() if each.requests]
 
     def let_go_to(self, key: ObjectKey, count: int) -> Mapping[str, int]:
         """Where the requests are that were let go and have not ended, by instance.
@@ -168,13 +183,16 @@ class Activator:
             held.reply(_send_to(address, held, Activation("", address)))
             return
         if self.held_for(held.key) >= self._depth_for(held) or self.held >= self._settings.held_max:
+            instruments.hold_ended("refused", 0.0)
             held.reply(_answer(ActivationFailure(503, "", QUEUE_FULL)))
             return
         waiting = self._waiting[held.key]
         if not waiting.requests:
             self.on_hold(held.key)
+            waiting.since_s, waiting.let_go = held.since_s, False
         waiting.requests[held] = None
         self.held += 1
+        instruments.HELD.inc()
         timeout_s = self._timeout_of(held.key)
         held.timer = asyncio.get_running_loop().call_later(
             max(0.0, timeout_s - held.spent_s - _EARLIER_S), self._time_out, held, timeout_s
@@ -217,9 +235,17 @@ class Activator:
         """A revision has room: the oldest go first."""
         if (waiting := self._waiting.get(key)) is None:
             return
+        if waiting.task is not None and waiting.got is None:  # as in instance_appeared
+            asyncio.get_running_loop().call_later(_ANSWER_S, self._admit, key)
+        else:
+            self._admit(key)
+
+    def _admit(self, key: ObjectKey) -> None:
+        if (waiting := self._waiting.get(key)) is None:
+            return
         while waiting.requests and (asks := waiting.first.admission) is not None:
             if self._limits.is_over(asks.stream):  # its connection's end has not come round yet
-                self.drop(waiting.first)
+                self.left(waiting.first)
                 continue
             address = self._limits.take(key, asks.limit, asks.stream)
             if address is None:
@@ -230,13 +256,19 @@ class Activator:
             )
         self._begin(key, waiting)
 
-    def drop(self, held: _Held) -> bool:
-        """Forget a request; True if it was held."""
+    def left(self, held: _Held) -> None:
+        """The client of a request has left."""
+        self.drop(held, "gone")
+
+    def drop(self, held: _Held, outcome: str) -> bool:
+        """Hold a request no longer; True if it was held."""
         waiting = self._waiting.get(held.key)
         if waiting is None or held not in waiting.requests:
             return False
         del waiting.requests[held]
         self.held -= 1
+        instruments.HELD.dec()
+        instruments.hold_ended(outcome, time.monotonic() - held.since_s)
         if held.timer is not None:
             held.timer.cancel()
         if not waiting.requests and waiting.task is None:
@@ -245,19 +277,40 @@ class Activator:
 
     def instance_appeared(self, key: ObjectKey, address: str) -> None:
         """A routable pod was seen: let go of those that have no reason to distrust it."""
+        if (waiting := self._waiting.get(key)) is None:
+            return
+        if waiting.task is None:
+            self._trust(key, address)
+        else:  # it is about to tell how the instance came to be
+            asyncio.get_running_loop().call_later(_ANSWER_S, self._trust, key, address)
+
+    def _trust(self, key: ObjectKey, address: str) -> None:
         waiting = self._waiting.get(key)
         if waiting is not None:
             trusting = [h for h in waiting.requests if not (h.suspicious or h.admission)]
+            waiting.let_go = waiting.let_go or bool(trusting)
             self._release(trusting, Activation("", address))
 
+    def take_log(self, entries: bytes) -> None:
+        """Take in a message of Envoy's access log: first bytes from new instances."""
+        for source, released_us, first_us in _FIRST_BYTE.findall(entries):
+            released_s = int(released_us) * 1e-6
+            if not first_us:
+                instruments.cold_start(source.decode(), "no_answer", released_s)
+                continue
+            first_s = int(first_us) * 1e-6
+            instruments.phases(source.decode(), {"first_byte": max(0.0, first_s - released_s)})
+            instruments.cold_start(source.decode(), "ok", max(first_s, released_s))
+
     def _time_out(self, held: _Held, timeout_s: float) -> None:
-        if self.drop(held):
+        if self.drop(held, "timeout"):
             said = f"revision {held.key} had no instance within {timeout_s:g} s"
             held.reply(_answer(ActivationFailure(504, "request timeout", said)))
 
     async def _activate(self, key: ObjectKey) -> None:
         """Ask until nobody is held for the revision any more."""
         waiting = self._waiting[key]
+        waiting.got = None
         try:
             while self._lacks(key, waiting):
                 await self._try(key, waiting)
@@ -272,13 +325,15 @@ class Activator:
             async with asyncio.timeout(self._timeout_of(key)):  # none that are held now remain
                 got = await self._autoscaler.activate(asked)
         except ActivationError as error:
+            instruments.activation_failed(error.failure.reason, time.monotonic() - waiting.since_s)
             for held in list(waiting.requests):
-                self.drop(held)
+                self.drop(held, "failed")
                 held.reply(_answer(error.failure))
             return
         except (ConnectionError, TimeoutError) as error:
             facts = {"revision": str(key), "because": str(error) or "no answer in time"}
             log.warning("autoscaler does not answer", extra={"f": facts})
+            instruments.activation_failed("AutoscalerAway")
             await asyncio.sleep(_AGAIN_S * 5)
             return
         doubtful = any(held.suspicious or held.admission for held in waiting.requests)
@@ -286,16 +341,34 @@ class Activator:
             await asyncio.sleep(_AGAIN_S)  # its death has not come round yet
             return
         waiting.got = got
+        if got.source != "ready":
+            self._measure(waiting, got)
         if waiting.requests and (asks := waiting.first.admission) is not None:
             self._limits.promise(key, asks.limit, got.address)
         else:
             self._release(list(waiting.requests), got)
 
+    def _measure(self, waiting: _Waiting, got: Activation) -> None:
+        """There is a new instance."""
+        waiting.answered_s = time.monotonic()
+        answered_s = waiting.answered_s - waiting.since_s
+        instruments.phases(got.source, durations(answered_s, got.phases_s))
+        if waiting.requests:
+            waiting.cold = got.source
+            return
+        outcome = "ok" if waiting.let_go else "abandoned"
+        instruments.cold_start(got.source, outcome, answered_s)
+
     def _release(self, requests: list[_Held], got: Activation) -> None:
         for held in requests:
-            if self.drop(held):
+            waiting = self._waiting.get(held.key)
+            if self.drop(held, "released") and waiting is not None:
+                cold, waiting.cold = waiting.cold, ""
+                if cold:
+                    since_answer_s = time.monotonic() - waiting.answered_s
+                    instruments.phases(cold, {"released": since_answer_s})
                 self._note(held, got.address)
-                held.reply(_send_to(got.address, held, got))
+                held.reply(_send_to(got.address, held, got, cold))
 
 
 class _Check(asyncio.Protocol):
@@ -323,7 +396,7 @@ class _Check(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The client has left: Envoy resets its check."""
         if self._held is not None:
-            self._activator.drop(self._held)
+            self._activator.left(self._held)
 
     def _take(self, head: bytes) -> None:
         headers = _headers(head)
@@ -374,20 +447,23 @@ def _admission(slot: str, attempt: str) -> Admission | None:
     return Admission(int(limit), rest.startswith("1/"), stream_name(slot, attempt))
 
 
-def _send_to(address: str, held: _Held, got: Activation) -> bytes:
-    timing = b""
+def _send_to(address: str, held: _Held, got: Activation, cold: str = "") -> bytes:
+    """Let the request go; ``cold`` if it is the first that a new instance gets."""
+    said_besides = b""
+    released_s = time.monotonic() - held.since_s
+    if cold:
+        said_besides = f"{COLD_HEADER}: {cold}/{released_s * 1e6:.0f}\r\n".encode()
     if held.timed:
-        released_s = time.monotonic() - held.since_s
         phases = {"held": 0.0, "claimed": 0.0, "injected": 0.0, "listening": 0.0}
         phases |= got.phases_s
         phases["released"] = released_s
         said = ", ".join(f"{name};dur={value * 1e3:.2f}" for name, value in phases.items())
-        timing = f"server-timing: {said}\r\n".encode()
+        said_besides += f"server-timing: {said}\r\n".encode()
     return (
         b"HTTP/1.1 200 OK\r\naddress: "
         + address.encode()
         + b"\r\n"
-        + timing
+        + said_besides
         + b"content-length: 0\r\n\r\n"
     )
 

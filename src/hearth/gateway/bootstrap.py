@@ -19,6 +19,7 @@ from hearth.gateway.translate import (
     TYPES,
     protocol,
 )
+from hearth.kit.metrics import SECONDS
 
 Config = dict[str, Any]
 Address = tuple[str, int]
@@ -29,6 +30,8 @@ NO_SNI = "no-server-name"  #: what a client asks for that asks for no name
 REPLY_STATUSES = (404, 429, 500, 502, 503, 504)
 STATUS_HEADER = "hearth-reply-status"
 MESSAGE_HEADER = "hearth-reply-message"
+#: Of the activator's answer, for Envoy alone: the request is the first that a new instance gets.
+COLD_HEADER = "cold"
 _AUTHZ = "envoy.filters.http.ext_authz"
 _SILENT_CLIENT = "300s"  #: a connection without any request is ended
 _HOLD_TIMEOUT = "3600s"  #: the activator itself ends a hold earlier
@@ -93,7 +96,7 @@ def make_bootstrap(
                 }
             ]
         },
-        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": _KEPT_STATS}}},
+        "stats_config": _STATS,
     }
 
 
@@ -115,7 +118,19 @@ _KEPT_STATS = [
         "listener_manager.",
         "server.",
     )
+] + [
+    # Of revisions, by Envoy made when there is something to count.
+    {"safe_regex": {"regex": r"cluster\.[^./]+/[^./]+/[^./]+\.upstream_rq_([1-5]xx|time)"}}
 ]
+#: Envoy counts time in milliseconds.
+_MILLISECONDS = {
+    "match": {"suffix": "upstream_rq_time"},
+    "buckets": [1, *(int(bound * 1000) for bound in SECONDS)],
+}
+_STATS = {
+    "stats_matcher": {"inclusion_list": {"patterns": _KEPT_STATS}},
+    "histogram_bucket_settings": [_MILLISECONDS],
+}
 
 
 def _xds(kind: str) -> Config:
@@ -287,7 +302,7 @@ def _cold(name: str, hold: str) -> Config:
         use_remote_address=False,
         skip_xff_append=True,
         generate_request_id=False,
-        access_log=[_ends()],
+        access_log=[_ends(), _first_bytes()],
         local_reply_config={"mappers": [_activator_died(), _reply_text(), _hold_failed()]},
     )
     return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
@@ -298,18 +313,40 @@ def _cold(name: str, hold: str) -> Config:
 STREAM_ENDED = f"<%REQ({SLOT_HEADER})% %REQ(X-ENVOY-ATTEMPT-COUNT)% %RESPONSE_FLAGS%>"
 
 
+#: What is told of the first request that a new instance gets, when it ends; the activator reads it:
+#: what it has said itself, and when the answer began, in microseconds. Nobody waits for it.
+FIRST_BYTE = (
+    f"[%DYNAMIC_METADATA({_AUTHZ}:{COLD_HEADER})% %COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)%]"
+)
+
+
 def _ends() -> Config:
     present = {"name": SLOT_HEADER, "present_match": True}
+    return _told("ends", {"header_filter": {"header": present}}, STREAM_ENDED)
+
+
+def _first_bytes() -> Config:
+    cold = {
+        "filter": _AUTHZ,
+        "path": [{"key": COLD_HEADER}],
+        "value": {"present_match": True},
+    }
+    only = {"metadata_filter": {"matcher": cold, "match_if_key_not_found": False}}
+    return _told("first bytes", only, FIRST_BYTE)
+
+
+def _told(name: str, only: Config, said: str) -> Config:
+    """Streams that the companion is told of when they end, and what it is told."""
     common = {
-        "log_name": "ends",
+        "log_name": name,
         "transport_api_version": "V3",
         "grpc_service": {"envoy_grpc": {"cluster_name": "xds"}},
         "buffer_size_bytes": 0,  # each at once
-        "custom_tags": [{"tag": "stream", "value": STREAM_ENDED}],
+        "custom_tags": [{"tag": "said", "value": said}],
     }
     return {
-        "name": "ends",
-        "filter": {"header_filter": {"header": present}},
+        "name": name,
+        "filter": only,
         "typed_config": {
             "@type": f"{TYPES}.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
             "common_config": common,
@@ -368,7 +405,9 @@ def _hold_filter() -> Config:
                         "patterns": [{"exact": STATUS_HEADER}, {"exact": MESSAGE_HEADER}]
                     },
                     "allowed_client_headers_on_success": {"patterns": [{"exact": "server-timing"}]},
-                    "dynamic_metadata_from_headers": {"patterns": [{"exact": "address"}]},
+                    "dynamic_metadata_from_headers": {
+                        "patterns": [{"exact": "address"}, {"exact": COLD_HEADER}]
+                    },
                 },
             },
         },

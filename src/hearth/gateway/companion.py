@@ -22,11 +22,13 @@ from hearth.api.names import (
     SYSTEM_NAMESPACE,
 )
 from hearth.client import Client
+from hearth.gateway import instruments
 from hearth.gateway.activator import Activator
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.certificates import Certificates
-from hearth.gateway.core.routing import cluster_name
+from hearth.gateway.core.routing import cluster_name, parse_cluster_name
 from hearth.gateway.envoy import Envoy, free_ports
+from hearth.gateway.envoy_stats import as_ours, envoy_stats
 from hearth.gateway.limits import Limits
 from hearth.gateway.programming import Programming
 from hearth.gateway.settings import GatewaySettings
@@ -34,6 +36,7 @@ from hearth.gateway.stats import Stats, interval_of
 from hearth.gateway.tracking import Tracking
 from hearth.gateway.xds import Resources, serve_xds
 from hearth.kit.clock import Clock
+from hearth.kit.metrics import family, labels
 from hearth.kit.tasks import Part
 from hearth.kit.times import rfc3339_micro
 from hearth.runtime import Informers
@@ -92,6 +95,7 @@ class Gateway:
         self._activator.on_hold = lambda key: tracking.is_busy(cluster_name(key), True)
         self._stats = Stats(self._activator.held_for, tracking.is_busy, self._activator.let_go_to)
         self._reports: asyncio.Queue[StatReport] = asyncio.Queue(_REPORTS_MAX)
+        self._admin: Path | None = None  #: Envoy's own socket, while it runs
         self.ready = asyncio.Event()  #: set once requests are answered
 
     def parts(self) -> list[Part]:
@@ -111,7 +115,7 @@ class Gateway:
             self._reported,
             settings.stats_interval_s,
             self._tracking.changes,
-            self._limits.take_log,
+            self._logged,
         )
         activator = await self._activator.serve(sockets / "activator")
         config = make_bootstrap(
@@ -126,7 +130,8 @@ class Gateway:
             headers_timeout_s=settings.headers_timeout_s,
         )
         envoy = Envoy(config, settings.state, settings.workers, self.http_port, host=settings.host)
-        envoy.on_death = self._limits.forget_streams
+        envoy.on_death = self._envoy_died
+        self._admin = sockets / "admin"
         try:
             async with asyncio.TaskGroup() as group:
                 await self._informers.wait_synced()
@@ -143,7 +148,33 @@ class Gateway:
             activator.close()
             await xds.stop(0)
 
+    def _logged(self, entries: bytes) -> None:
+        self._limits.take_log(entries)
+        self._activator.take_log(entries)
+
+    def _envoy_died(self) -> None:
+        instruments.ENVOY_DEATHS.inc()
+        self._limits.forget_streams()
+
     # Figures
+
+    async def metrics(self) -> str:
+        """Figures of revisions that have any: a :data:`hearth.kit.metrics.Source`."""
+        queued = family(
+            "kn_revision_request_queued",
+            "gauge",
+            "Requests that are held now.",
+            (
+                (labels(own), held)
+                for key, held in self._activator.held_by_revision()
+                if (own := self._programming.labels_of(key)) is not None
+            ),
+        )
+        if self._admin is None:
+            return queued
+        text = await envoy_stats(self._admin)
+        labels_of = self._programming.labels_of
+        return queued + as_ours(text, lambda cluster: labels_of(parse_cluster_name(cluster)))
 
     def _reported(self, request: Any) -> None:
         stats = self._stats.take(request)

@@ -19,6 +19,7 @@ from hearth.api.names import (
     PROGRAMMED_DOMAINS_ANNOTATION,
     REVISION_LABEL,
 )
+from hearth.api.observability import metric_labels
 from hearth.api.pods import app_address, is_routable
 from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.owners import Owners
@@ -111,6 +112,11 @@ class Programming:
             return []
         found = make_endpoints(backend, self._pods_of(key)).addresses
         return [f"{ip}:{port}" for ip, port in found]
+
+    def labels_of(self, key: ObjectKey) -> dict[str, str] | None:
+        """Labels of a revision's figures; None for one that is gone."""
+        revision = self._revisions.get(key)
+        return metric_labels(key, revision) if revision is not None else None
 
     def timeout_of(self, key: ObjectKey) -> float:
         """When the response to a request of the revision must have begun, in seconds."""

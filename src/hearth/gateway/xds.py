@@ -18,6 +18,8 @@ from envoy.service.load_stats.v3 import lrs_pb2, lrs_pb2_grpc
 from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.duration_pb2 import Duration
 
+from hearth.gateway import instruments
+
 log = logging.getLogger(__name__)
 
 _PREFIX = "type.googleapis.com/envoy.config."
@@ -176,6 +178,7 @@ class _Stream:
         kind, versions = self.sent.pop(request.response_nonce, ("", {}))
         if request.HasField("error_detail"):
             self.resources.rejected += 1
+            instruments.XDS_REJECTED.inc()
             facts = {"type": kind, "names": list(versions), "error": request.error_detail.message}
             log.error("envoy rejected configuration", extra={"f": facts})
             return

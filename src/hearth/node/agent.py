@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from hearth.api.meta import (
 from hearth.api.pods import is_finished
 from hearth.client import Client
 from hearth.kit.clock import Clock
+from hearth.kit.metrics import family, labels
 from hearth.kit.tasks import Part, TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.node.cache import PackageCache
@@ -87,6 +89,15 @@ class NodeAgent:
         self._log_port = 0
         self._closing = TaskGroup()
         self.ready = asyncio.Event()  #: set once pods can be run
+
+    async def metrics(self) -> str:
+        """Pods of this node by phase: a :data:`hearth.kit.metrics.Source`."""
+        phases = Counter(Pending=0, Running=0, Succeeded=0, Failed=0)
+        for pod in self._pods.list():
+            if self._is_mine(pod):
+                phases[str(status_of(pod).get("phase") or "Pending")] += 1
+        of = [(labels({"phase": phase}), count) for phase, count in phases.items()]
+        return family("hearth_node_pods", "gauge", "Pods of this node by phase.", of)
 
     def parts(self) -> list[Part]:
         """What must run."""

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Callable
 
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
-from hearth.api.code import specialisation_of
+from hearth.api.code import is_runtime, specialisation_of
 from hearth.api.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from hearth.api.kinds import LIMIT_RANGE, POD, POD_POOL, RESOURCE_QUOTA, SECRET
 from hearth.api.meta import (
@@ -29,13 +29,21 @@ from hearth.api.meta import (
     uid_of,
 )
 from hearth.api.names import PODPOOL_LABEL, SYSTEM_NAMESPACE
-from hearth.api.pods import app_address, container_port, is_ready, is_routable, user_container
+from hearth.api.pods import (
+    app_address,
+    container_port,
+    has_begun,
+    is_ready,
+    is_routable,
+    user_container,
+)
 from hearth.client import Client
 from hearth.kit.backoff import backoff_s
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339_micro
 from hearth.loader.protocol import Specialisation
+from hearth.pool import instruments
 from hearth.pool.core import claims as core
 from hearth.pool.core.matching import matching_pools
 from hearth.pool.core.scaling import trouble_of
@@ -75,6 +83,7 @@ class Claiming:
         self._ranges = informers.of(LIMIT_RANGE, label_selector="")
         self._tasks = TaskGroup()
         self._waiting: dict[str, asyncio.Future[Wire]] = {}  #: for fallback pods, by name
+        self._runs_since: dict[str, float] = {}  #: of those, when a container of theirs ran
         self._pool_key: bytes | None = None
 
     async def pool_key(self) -> bytes:
@@ -100,17 +109,21 @@ class Claiming:
                 case core.Grant(pool, pod):
                     got = await self._take(replica_set, pool, pod, started)
                     if isinstance(got, Activation):
+                        instruments.claim_ended("claimed")
                         return got
+                    instruments.claim_ended("lost")
                     ended += got.began
                     if ended >= PODS_ENDED_MAX:
                         said = "the app's process ended while it imported the code, twice"
                         raise self._app_failed(replica_set, core.Failure("ExitedEarly", said))
                 case core.Refuse(failure, again_after_s):
+                    instruments.claim_ended("backing_off")
                     said = f"{failure.message} (not tried again for {again_after_s:.0f} s)"
                     raise _error(503, failure.reason, said)
                 case _:
                     break
         why = why_not if not pools else "no warm pod is left"
+        instruments.claim_ended("empty" if pools else "no_pool")
         self._events.record(replica_set, "Normal", "FellBack", f"made an ordinary pod: {why}")
         return await self._fall_back(replica_set, started)
 
@@ -181,6 +194,7 @@ class Claiming:
         )
 
     def _app_failed(self, replica_set: Wire, failure: core.Failure) -> ActivationError:
+        instruments.claim_ended("app_failed")
         key = key_of(replica_set)
         self.claims.on(core.AppFailed(key, failure, self._clock.monotonic_s()))
         self._events.record(replica_set, "Warning", failure.reason, failure.message[:1000])
@@ -270,11 +284,14 @@ class Claiming:
             raise _error(504, "PodNotReady", said) from error
         finally:
             self._waiting.pop(name, None)
+            runs_since = self._runs_since.pop(name, None)
         if (trouble := trouble_of([pod])) is not None and not is_routable(pod):
             raise self._app_failed(replica_set, core.Failure(*trouble))
         listening_s = self._clock.monotonic_s() - started
-        phases = {"claimed": created_s, "injected": listening_s, "listening": listening_s}
-        return self._activated(replica_set, pod, phases, "new")
+        runs_s = listening_s if runs_since is None else runs_since - started
+        phases = {"claimed": created_s, "injected": runs_s, "listening": listening_s}
+        image = str(user_container(spec_of(pod)).get("image"))
+        return self._activated(replica_set, pod, phases, "new" if is_runtime(image) else "image")
 
     # Watching
 
@@ -296,6 +313,8 @@ class Claiming:
         waiting = self._waiting.get(name_of(pod))
         if waiting is None or waiting.done():
             return
+        if has_begun(pod):
+            self._runs_since.setdefault(name_of(pod), self._clock.monotonic_s())
         if is_routable(pod) or trouble_of([pod]) is not None:
             waiting.set_result(pod)
 

@@ -51,6 +51,10 @@ class Pool:
                 patch = {"spec": {"replicas": level}}
                 await self._client.patch(POD_POOL, SYSTEM_NAMESPACE, "python", patch)
 
+    async def metrics(self) -> str:
+        """Figures of the pools: a :data:`hearth.kit.metrics.Source`."""
+        return await self._pools.metrics()
+
     def parts(self) -> list[Part]:
         """What must run."""
         return [Part("pool", self._run)]

@@ -27,6 +27,7 @@ from hearth.api.pods import is_finished, is_ready
 from hearth.client import Client
 from hearth.kit.backoff import backoff_s
 from hearth.kit.clock import Clock
+from hearth.kit.metrics import family, labels
 from hearth.kit.times import rfc3339
 from hearth.pool.claiming import Claiming
 from hearth.pool.core.scaling import NODE_RESTARTED, change_pool, hash_template, trouble_of
@@ -86,6 +87,32 @@ class Pools:
         if failing and plan.create > 0:
             return Result(again_after_s=backoff_s(failing, base_s=1, max_s=60))
         return Result()
+
+    async def metrics(self) -> str:
+        """Pods by pool and state: a :data:`hearth.kit.metrics.Source`."""
+        pods, wanted, claimed = [], [], []
+        for pool in self._pools.list():
+            own = {"pool": name_of(pool)}
+            for state, count in self._states(name_of(pool)).items():
+                pods.append((labels({**own, "state": state}), count))
+            wanted.append((labels(own), int(spec_of(pool).get("replicas") or 0)))
+            claimed.append((labels(own), int(status_of(pool).get("claimed") or 0)))
+        return (
+            family("hearth_pool_pods", "gauge", "Pods of a pool by state.", pods)
+            + family("hearth_pool_pods_desired", "gauge", "Warm pods wanted.", wanted)
+            + family("hearth_pool_claimed_total", "counter", "Pods that were claimed.", claimed)
+        )
+
+    def _states(self, pool: str) -> Counter[str]:
+        found = Counter(warm=0, starting=0, claimed=0)
+        for pod in self._pods.by_index(_POOL, pool):
+            if is_finished(pod) or is_deleting(pod):
+                continue
+            if name_of(pod) in self._claiming.claims.reserved:
+                found["claimed"] += 1
+            else:
+                found["warm" if is_ready(pod) else "starting"] += 1
+        return found
 
     async def _create(self, pool: Wire, key: ObjectKey, count: int) -> None:
         pool_key = await self._claiming.pool_key()

@@ -10,6 +10,7 @@ from collections import deque
 
 from hearth.api.meta import ObjectKey
 from hearth.kit.backoff import backoff_s
+from hearth.runtime.instruments import QueueFigures
 
 
 class WorkQueue:
@@ -22,6 +23,7 @@ class WorkQueue:
         self._failures: dict[ObjectKey, int] = {}
         self._timers: dict[ObjectKey, asyncio.TimerHandle] = {}
         self._arrived = asyncio.Event()
+        self.figures: QueueFigures | None = None  #: once it is worked on
 
     def __len__(self) -> int:
         """Keys that wait now, without those that are worked on or delayed."""
@@ -33,8 +35,7 @@ class WorkQueue:
             return
         self._waiting.add(key)
         if key not in self._working:
-            self._order.append(key)
-            self._arrived.set()
+            self._put(key)
 
     def add_after(self, key: ObjectKey, delay_s: float) -> None:
         """Put the key in after a while; of several delays for a key the earliest counts."""
@@ -51,6 +52,8 @@ class WorkQueue:
         """Put the key in after its back-off; returns the seconds it will wait."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = backoff_s(failures)
+        if self.figures is not None:
+            self.figures.retried()
         self.add_after(key, delay)
         return delay
 
@@ -66,20 +69,29 @@ class WorkQueue:
         key = self._order.popleft()
         self._waiting.discard(key)
         self._working.add(key)
+        if self.figures is not None:
+            self.figures.taken(key)
         return key
 
     def done(self, key: ObjectKey) -> None:
         """Work on the key ended; if it was added meanwhile it is due again."""
         self._working.discard(key)
+        if self.figures is not None:
+            self.figures.done(key)
         if key in self._waiting:
-            self._order.append(key)
-            self._arrived.set()
+            self._put(key)
 
     def close(self) -> None:
         """Drop all delayed keys."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+    def _put(self, key: ObjectKey) -> None:
+        self._order.append(key)
+        self._arrived.set()
+        if self.figures is not None:
+            self.figures.added(key)
 
     def _fire(self, key: ObjectKey) -> None:
         del self._timers[key]

@@ -13,11 +13,13 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from hearth.store import instruments
 from hearth.store.backend import StoreUnavailable
 from hearth.store.core.mvcc import Entry, Event, Mvcc, Op
 from hearth.store.watch import Watch, Watchers
@@ -146,6 +148,7 @@ class SqliteBackend:
 
     async def _commit_batch(self, batch: list[_Waiting]) -> None:
         events = [event for waiting in batch for event in waiting.events]
+        started = time.monotonic()
         try:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._thread, self._commit, events)
@@ -155,6 +158,9 @@ class SqliteBackend:
             self._undo(batch, "the commit broke off")
             raise
         else:
+            instruments.COMMITTED.inc()
+            instruments.COMMIT_SECONDS.observe(time.monotonic() - started)
+            instruments.WRITES.inc(len(events))
             self._durable = events[-1].revision
             self._watchers.publish(events)
             for waiting in batch:
@@ -162,6 +168,7 @@ class SqliteBackend:
 
     def _undo(self, batch: list[_Waiting], why: str) -> None:
         """Take back the batch and what was written on top of it meanwhile."""
+        instruments.TAKEN_BACK.inc()
         lost = [*batch, *self._waiting]
         self._waiting = []
         self._undone += 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hearth.api.activation import Autoscaler
 from hearth.api.names import DEFAULT_SHARD, SHARD_LABEL
-from hearth.apiserver.serve import listen
+from hearth.apiserver.serve import ListenError, listen
 from hearth.autoscaler import ShardAutoscaler, serve_autoscaler
 from hearth.capacity import NodeWatch, Placement
 from hearth.client import Client
@@ -18,6 +18,7 @@ from hearth.controllers import controllers
 from hearth.gateway import Gateway, GatewaySettings
 from hearth.gateway.envoy import GatewayError, free_ports
 from hearth.kit.clock import SystemClock
+from hearth.kit.metrics import Source, serve_metrics
 from hearth.kit.tasks import Part
 from hearth.node import NodeAgent, NodeSettings
 from hearth.node.network import planned_gateway
@@ -26,6 +27,8 @@ from hearth.runtime import EventRecorder, Informers
 from hearth.runtime.internal import internal_secret, internal_server_context
 from hearth.up.settings import Settings
 
+#: Where each process serves its figures unless told otherwise: OpenTelemetry's port, and the next.
+METRICS_PORTS = {"up": 9464, "apiserver": 9464, "controller": 9465, "gateway": 9466, "node": 9467}
 HTTP_PORT, HTTPS_PORT = 80, 443  #: of services, for pods
 
 
@@ -133,6 +136,27 @@ def make_node(client: Client, informers: Informers, settings: Settings) -> tuple
     events = EventRecorder(client, "hearth-node", clock)
     agent = NodeAgent(client, informers, own, clock, events)
     return agent, Part("node events", events.run)
+
+
+def make_metrics(process: str, settings: Settings, *sources: Source) -> tuple[Part, str]:
+    """What serves a process's figures, and its URL.
+
+    Its usual port may be another's on this machine; then it is any that is free.
+    """
+    host, port = settings.metrics_host, settings.metrics_port
+    if port is not None:
+        sock = listen(host, port)
+    else:
+        try:
+            sock = listen(host, METRICS_PORTS[process])
+        except ListenError:
+            sock = listen(host, 0)
+    name = f"[{host}]" if ":" in host else host
+
+    async def serve() -> None:
+        await serve_metrics(sock, sources)
+
+    return Part("metrics", serve), f"http://{name}:{sock.getsockname()[1]}/metrics"
 
 
 async def make_autoscaler_server(

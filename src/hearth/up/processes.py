@@ -39,6 +39,7 @@ from hearth.up.parts import (
     make_autoscaler_server,
     make_controller,
     make_gateway,
+    make_metrics,
     make_node,
     shard_selector,
 )
@@ -136,13 +137,18 @@ async def _up(settings: Settings) -> None:
             *controller.parts,
             *gateway.parts(),
         ]
+        sources = (
+            each.metrics for each in (controller.autoscaler, controller.pool, gateway, agent)
+        )
+        metrics, metrics_url = make_metrics("up", settings, *sources)
+        parts.append(metrics)
 
         async def announce() -> None:
             await gateway.ready.wait()
             await agent.ready.wait()
             await _first_warm_pod(client)
             url = f"http://{_called(settings.http_host)}:{gateway.http_port}"
-            _announce(state, url, server)
+            _announce(state, url, server, metrics_url)
 
         await _run_parts(stop, parts, announce, state)
 
@@ -181,12 +187,13 @@ async def _is_pool_wanted(client: Client) -> bool:
     return any((pool.get("spec") or {}).get("replicas") for pool in pools)
 
 
-def _announce(state: Path, gateway: str, server: RunningApiServer) -> None:
+def _announce(state: Path, gateway: str, server: RunningApiServer, metrics: str) -> None:
     """Say where everything is: on stdout for people, in ready.json for programs."""
     ready = {
         "gateway": gateway,
         "api": server.url,
         "kubeconfig": str(server.kubeconfig.resolve()),
+        "metrics": metrics,
         "pid": os.getpid(),
     }
     write_private(state / "ready.json", json.dumps(ready).encode())
@@ -195,6 +202,7 @@ def _announce(state: Path, gateway: str, server: RunningApiServer) -> None:
         f"gateway     {gateway}",
         f"api         {server.url}",
         f"kubeconfig  {ready['kubeconfig']}",
+        f"metrics     {metrics}",
     )
     print("hearth is up", *lines, sep="\n", flush=True)
 
@@ -242,8 +250,10 @@ async def _apiserver(settings: Settings) -> None:
     state = Path(settings.state)
     stop = _stop_on_signals()
     async with open_apiserver(state, settings.api_host, settings.api_port) as server:
+        metrics, url = make_metrics("apiserver", settings)
+        print(f"metrics     {url}", flush=True)
         print(f"api         {server.url}\nkubeconfig  {server.kubeconfig}", flush=True)
-        await run_until(stop, *server.parts)
+        await run_until(stop, *server.parts, metrics)
 
 
 @contextlib.asynccontextmanager
@@ -262,8 +272,12 @@ async def _controller(settings: Settings, kubeconfig: Path) -> None:
         )
         await controller.pool.make_default(settings.pool)
         server, port = await make_autoscaler_server(client, controller.autoscaler, settings)
+        sources = (controller.autoscaler.metrics, controller.pool.metrics)
+        metrics, url = make_metrics("controller", settings, *sources)
+        print(f"metrics     {url}", flush=True)
         print(f"autoscaler  https://{settings.autoscaler_host}:{port}", flush=True)
-        await run_until(stop, Part("informers", informers.run), *controller.parts, server)
+        parts = (Part("informers", informers.run), *controller.parts, server, metrics)
+        await run_until(stop, *parts)
 
 
 async def _gateway(settings: Settings, kubeconfig: Path) -> None:
@@ -275,14 +289,17 @@ async def _gateway(settings: Settings, kubeconfig: Path) -> None:
         autoscaler = AutoscalerClient(settings.autoscaler, token, authority)
         informers = Informers(client)
         gateway = make_gateway(client, informers, autoscaler, settings)
+        metrics, metrics_url = make_metrics("gateway", settings, gateway.metrics)
 
         async def announce() -> None:
             await gateway.ready.wait()
             url = f"http://{_called(settings.http_host)}:{gateway.http_port}"
+            print(f"metrics     {metrics_url}", flush=True)
             print(f"gateway     {url}", flush=True)
             await asyncio.Event().wait()
 
-        parts = (Part("informers", informers.run), *gateway.parts(), Part("ready", announce))
+        ready = Part("ready", announce)
+        parts = (Part("informers", informers.run), *gateway.parts(), metrics, ready)
         try:
             await run_until(stop, *parts)
         finally:
@@ -295,11 +312,14 @@ async def _node(settings: Settings, kubeconfig: Path) -> None:
     async with _connected(kubeconfig, "hearth-node") as client:
         informers = Informers(client)
         agent, events = make_node(client, informers, settings)
+        metrics, metrics_url = make_metrics("node", settings, agent.metrics)
 
         async def announce() -> None:
             await agent.ready.wait()
+            print(f"metrics     {metrics_url}", flush=True)
             print("node        ready", flush=True)
             await asyncio.Event().wait()
 
-        parts = (Part("informers", informers.run), events, *agent.parts(), Part("ready", announce))
+        ready = Part("ready", announce)
+        parts = (Part("informers", informers.run), events, *agent.parts(), metrics, ready)
         await run_until(stop, *parts)

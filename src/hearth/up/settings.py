@@ -10,6 +10,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     state: str = ""  #: directory for everything that must outlive the process
     log_level: str = "info"  #: debug, info, warning or error
+    metrics_host: str = "127.0.0.1"  #: address where /metrics is served
+    metrics_port: int | None = None  #: 0 picks a free port; None: the process's usual one, if free
     # API server
     api_host: str = "127.0.0.1"  #: address the API server listens on
     api_port: int = 6443  #: 0 picks a free port

@@ -138,6 +138,7 @@ def test_a_request_is_held_until_there_is_an_instance(run):
         return answer, world.autoscaler.asked
 
     (answer, asked), took_s = run(act)
+    assert answer.pop("cold").startswith("pool/")
     assert answer == {"address": "10.0.0.1:8080", "content-length": "0"}
     assert asked == [ActivateRequest("default", "hello-00001", "root", 1)]
     assert took_s < 1

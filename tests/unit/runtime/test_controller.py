@@ -5,6 +5,7 @@ import pytest
 from hearth.api.errors import Conflict
 from hearth.api.meta import ObjectKey
 from hearth.runtime import Result, TerminalError, WorkQueue, run_controller
+from tests.unit.figures import value
 from tests.unit.virtual import run_virtual
 
 KEY = ObjectKey("root", "default", "a")
@@ -46,3 +47,26 @@ def test_each_outcome_of_a_reconcile(outcomes, called_at):
         return reconciler.called_at
 
     assert run_virtual(story())[0] == called_at
+
+
+def test_what_becomes_of_keys_is_counted():
+    async def story():
+        outcomes = [Conflict("x"), ValueError("x"), Result(), TerminalError("no use")]
+        queue, reconciler = WorkQueue(), Scripted(*outcomes)
+        queue.add(KEY)
+        task = asyncio.create_task(run_controller("counted", reconciler, queue))
+        await asyncio.sleep(10)
+        queue.add(KEY)
+        depth = value("kn_workqueue_depth", name="counted")
+        await asyncio.sleep(10)
+        task.cancel()
+        await asyncio.wait([task])
+        return depth
+
+    assert run_virtual(story())[0] == 1
+    assert value("kn_workqueue_depth", name="counted") == 0
+    assert value("kn_workqueue_adds_total", name="counted") == 4
+    assert value("kn_workqueue_retries_total", name="counted") == 2
+    assert value("kn_workqueue_process_duration_seconds_count", name="counted") == 4
+    for outcome in ("ok", "conflict", "failed", "gave_up"):
+        assert value("hearth_reconciles_total", name="counted", outcome=outcome) == 1
