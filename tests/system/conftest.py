@@ -8,7 +8,10 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # as the platform's 
 
 import pytest
 
+from tests.system.boxes import deployed, loaded
 from tests.system.running import up
+
+__all__ = ["deployed", "loaded", "running", "source"]
 
 
 @pytest.fixture(scope="session")

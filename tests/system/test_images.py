@@ -3,123 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import urllib.request
-from pathlib import Path
 
 import pytest
 
-from hearth.api.kinds import CONFIG_MAP, NODE, POD, REVISION, SECRET, SERVICE
-from hearth.api.meta import condition_of, name_of, status_of
-from hearth.node.cri.archives import image_archive
-from hearth.node.cri.containerd import missing
+from hearth.api.kinds import CONFIG_MAP, NODE, POD, SECRET, SERVICE
+from hearth.api.meta import name_of, status_of
+from tests.system.boxes import IMAGE, needs_containers, pod_of, ready, why
 from tests.system.running import eventually
 
-BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
-IMAGE = "dev.local/box:1"
-#: Answers with its environment, its user and what is mounted below /data.
-SCRIPT = b"""#!/bin/busybox sh
-echo "Content-Type: text/plain"
-echo
-echo "user $(/bin/busybox id -u)"
-/bin/busybox env
-/bin/busybox cat /data/* 2>/dev/null
-"""
-
-
-#: Fetches what its query names.
-FETCH = b"""#!/bin/busybox sh
-echo "Content-Type: text/plain"
-echo
-exec /bin/busybox wget -qO- "http://$QUERY_STRING/" 2>&1
-"""
-
-
-def _is_static(program: Path) -> bool:
-    return b"/ld-linux" not in program.read_bytes()[:4096]
-
-
-pytestmark = pytest.mark.skipif(
-    bool(missing()) or not BUSYBOX.exists() or not _is_static(BUSYBOX),
-    reason=f"{missing() or 'busybox-static is not installed'}: see make containers",
-)
-
-
-@pytest.fixture(scope="module")
-def loaded(running, tmp_path_factory):
-    """The platform, with the image."""
-    archive = tmp_path_factory.mktemp("images") / "box.tar"
-    files = {
-        "bin/busybox": BUSYBOX.read_bytes(),
-        "www/index.html": b"hello\n",
-        "www/cgi-bin/about": SCRIPT,
-        "www/cgi-bin/fetch": FETCH,
-        "etc/passwd": b"root:x:0:0::/:\nnobody:x:65534:65534::/:\n",
-    }
-    serve = ["/bin/busybox", "httpd", "-f", "-v", "-p", "8080", "-h", "/www"]
-    archive.write_bytes(image_archive(IMAGE, files, serve, Env=["FROM_IMAGE=yes"]))
-    said = running.hearth("image", "load", str(archive)).stdout
-    assert f"image {IMAGE} loaded into node" in said
-    return running
-
-
-@pytest.fixture
-def deployed(loaded):
-    """Makes Services that are gone after the test."""
-    made: list[str] = []
-
-    def deploy(name, *, annotations=None, spec=None, **container):
-        wire = {
-            "apiVersion": "serving.knative.dev/v1",
-            "kind": "Service",
-            "metadata": {"name": name, "namespace": "default"},
-            "spec": {
-                "template": {
-                    "metadata": {"annotations": annotations or {}},
-                    "spec": {
-                        "timeoutSeconds": 2,  # busybox as PID 1 is deaf to SIGTERM
-                        "containers": [{"image": IMAGE, **container}],
-                        **(spec or {}),
-                    },
-                }
-            },
-        }
-        made.append(name)
-        loaded.api(lambda client: client.create(SERVICE, wire))
-
-    yield deploy
-    for name in made:
-        loaded.hearth("delete", name, check=False)
-
-
-def ready(running, name):
-    def is_ready():
-        wire = running.api(lambda client: client.get(SERVICE, "default", name))
-        return (condition_of(wire, "Ready") or {}).get("status") == "True"
-
-    eventually(is_ready, 20, f"{name} is ready")
-
-
-def why(running, name, reason):
-    """The message of the revision's Ready condition, once it has that reason."""
-    found = {}
-
-    def has_reason():
-        for wire in running.api(lambda client: client.list(REVISION, "default")).items:
-            if name_of(wire) == f"{name}-00001":
-                found.update(condition_of(wire, "Ready") or {})
-        return found.get("reason") == reason
-
-    eventually(has_reason, 20, f"{name} says {reason}")
-    return found["message"]
-
-
-def pod_of(running, name):
-    selector = f"serving.knative.dev/service={name}"
-    pods = running.api(lambda client: client.list(POD, "default", label_selector=selector))
-    [pod] = pods.items
-    return pod
+pytestmark = needs_containers
 
 
 def test_an_image_serves_and_comes_back_from_zero(loaded, deployed):

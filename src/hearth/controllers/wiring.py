@@ -15,6 +15,7 @@ from hearth.api.kinds import (
     DOMAIN_MAPPING,
     LEASE,
     NAMESPACE,
+    NODE,
     POD,
     POOLED_REPLICA_SET,
     REVISION,
@@ -60,7 +61,9 @@ from hearth.controllers.domainmapping.core.status import refers_to, waits
 from hearth.controllers.domainmapping.reconciler import BY_HOST, hosts_of
 from hearth.controllers.naming import Naming
 from hearth.controllers.revision import RevisionReconciler
+from hearth.controllers.revision.digests import AskRegistry, Digests
 from hearth.controllers.revision.reconciler import BY_REVISION
+from hearth.controllers.revision.registry import digest_of
 from hearth.controllers.route import RouteReconciler
 from hearth.controllers.route.core.domains import Domain
 from hearth.controllers.route.placeholders import BY_ROUTE_LABEL, Placeholders
@@ -99,6 +102,7 @@ class _Caches:
     mappings: Informer
     claims: Informer
     config_maps: Informer
+    nodes: Informer
     certificates: Informer
     secrets: Informer  #: those with certificates
     placeholders: Informer
@@ -120,6 +124,7 @@ class _Caches:
             mappings=informers.of(DOMAIN_MAPPING),
             claims=informers.of(CLUSTER_DOMAIN_CLAIM, label_selector=""),
             config_maps=informers.of(CONFIG_MAP, namespace=KNATIVE_NAMESPACE, label_selector=""),
+            nodes=informers.of(NODE, label_selector=""),
             certificates=informers.of(CERTIFICATE, label_selector=""),
             secrets=informers.of(SECRET, label_selector="", field_selector=f"type={TLS_SECRET}"),
             placeholders=informers.of(CORE_SERVICE, label_selector=ROUTE_LABEL),
@@ -190,6 +195,7 @@ def controllers(
     https_port: int = 443,
     events: Events,
     clock: Clock | None = None,
+    ask_registry: AskRegistry = digest_of,
 ) -> list[Part]:
     """The serving controllers as parts; ``informers`` must run beside them.
 
@@ -201,12 +207,12 @@ def controllers(
         https_port: likewise, unless it is 443.
         events: where to note what was done.
         clock: wall time for conditions, deadlines and Leases.
+        ask_registry: which digest an image's tag has.
     """
     caches = _Caches.of(informers, client.tenant)
     clock = clock or SystemClock()
     naming = Naming(Domain(domain, port, https_port), caches.config_maps)
     configurations, routes = Newest(client, caches.configurations), Newest(client, caches.routes)
-    revisions, replica_sets = Newest(client, caches.revisions), Newest(client, caches.replica_sets)
     certificates = Newest(client, caches.certificates)
     keeper = CertificateKeeper(client, caches.certificates, certificates)
     service = ServiceReconciler(
@@ -214,14 +220,9 @@ def controllers(
         clock, events,
     )  # fmt: skip
     gc = Followed(caches.config_maps, "config-gc", read_gc)
-    deployment = Followed(caches.config_maps, "config-deployment", read_deployment)
     configuration = ConfigurationReconciler(
         client, configurations, caches.revisions, clock, events, gc
     )
-    revision = RevisionReconciler(
-        client, revisions, replica_sets, caches.pods, ScalingConfig(caches.config_maps),
-        deployment, clock, events,
-    )  # fmt: skip
     placeholders = Placeholders(
         client, caches.placeholders, Newest(client, caches.placeholders), events
     )
@@ -236,11 +237,25 @@ def controllers(
     return [
         _part("service", service, _service_queue(caches), caches),
         _part("configuration", configuration, _configuration_queue(caches, gc), caches),
-        _part("revision", revision, _revision_queue(caches, deployment), caches),
+        *_revision_parts(client, caches, clock, events, ask_registry),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
         *_tls_parts(caches, Authority(client, clock), certificates, naming, events),
     ]
+
+
+def _revision_parts(
+    client: Client, caches: _Caches, clock: Clock, events: Events, ask_registry: AskRegistry
+) -> list[Part]:
+    deployment = Followed(caches.config_maps, "config-deployment", read_deployment)
+    digests = Digests(client, caches.nodes, deployment, ask_registry)
+    revision = RevisionReconciler(
+        client, Newest(client, caches.revisions), Newest(client, caches.replica_sets),
+        caches.pods, ScalingConfig(caches.config_maps), deployment, digests, clock, events,
+    )  # fmt: skip
+    queue = _revision_queue(caches, deployment)
+    digests.on_news = queue.add
+    return [_part("revision", revision, queue, caches), Part("digests", digests.run)]
 
 
 def _tls_parts(
@@ -264,8 +279,8 @@ def _all(caches: _Caches) -> Iterable[Informer]:
     return (
         caches.services, caches.configurations, caches.routes, caches.revisions,
         caches.replica_sets, caches.pods, caches.gateways, caches.mappings, caches.claims,
-        caches.config_maps, caches.certificates, caches.secrets, caches.placeholders,
-        caches.namespaces, caches.trusts,
+        caches.config_maps, caches.nodes, caches.certificates, caches.secrets,
+        caches.placeholders, caches.namespaces, caches.trusts,
     )  # fmt: skip
 
 

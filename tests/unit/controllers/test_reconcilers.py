@@ -149,7 +149,10 @@ def test_a_restart_writes_nothing():
                 task.cancel()
             await asyncio.wait(tasks)
 
-        template = {"metadata": {"annotations": ZERO}, "spec": {"containers": [{"image": "a"}]}}
+        template = {
+            "metadata": {"annotations": ZERO},
+            "spec": {"containers": [{"image": "dev.local/a"}]},
+        }
         first.put(SERVICE, {"metadata": {"name": "hello"}, "spec": {"template": template}})
         await live(1)
         first.writes.clear()

@@ -40,7 +40,7 @@ def test_a_service_becomes_all_its_objects_and_ready_once_a_pod_and_the_gateway_
 def test_with_initial_scale_zero_a_service_is_ready_without_pods_and_with_few_writes():
     async def story(world: World):
         world.gateway()
-        world.service(annotations=ZERO)
+        world.service(annotations=ZERO, image="hearth.dev/runtimes/python")
         await world.settle()
         world.program()
         await world.settle()

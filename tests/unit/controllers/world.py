@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hearth.api.images import Image
 from hearth.api.kinds import (
     CERTIFICATE,
     DOMAIN_MAPPING,
@@ -20,6 +21,7 @@ from hearth.api.kinds import (
 from hearth.api.meta import Wire, condition_of
 from hearth.client import Client
 from hearth.controllers import controllers
+from hearth.controllers.revision.registry import RegistryAway
 from hearth.kit.tasks import TaskGroup
 from hearth.runtime import Informers
 from tests.unit.fake_api import FakeApi
@@ -53,6 +55,15 @@ class World:
 
     def __init__(self) -> None:
         self.api, self.notes, self.clock = FakeApi(), Notes(), LoopClock()
+        self.tags: dict[str, str | Exception] = {}  #: digests in registries, by image
+
+    async def ask_registry(self, image: Image, credentials: Any, timeout_s: float) -> str:
+        """A registry that knows these tags; for others there is none."""
+        await asyncio.sleep(0.05)
+        found = self.tags.get(str(image), RegistryAway("no such host"))
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     async def settle(self, seconds: float = 0.2) -> None:
         """Let everything that follows happen; costs virtual time only."""
@@ -135,7 +146,7 @@ def tell(story: Callable[[World], Coroutine[Any, Any, None]]) -> World:
         informers = Informers(client)
         parts = controllers(
             client, informers, domain="localhost", port=8080,
-            events=world.notes, clock=world.clock,
+            events=world.notes, clock=world.clock, ask_registry=world.ask_registry,
         )  # fmt: skip
         tasks = TaskGroup()
         tasks.start(informers.run(), name="informers")

@@ -1,9 +1,8 @@
 """``config-deployment``: how revisions are run.
 
-Keys of the queue-proxy are read and change nothing: there is no such container here. Nor is there a
-registry to ask for digests before a pod runs, so ``digest-resolution-timeout`` limits nothing, and
-``default-affinity-type`` has nobody to tell: nodes with fewer pods are chosen first anyway, and a
-warm pod is where it is.
+Keys of the queue-proxy are read and change nothing: there is no such container here. Nor has
+``default-affinity-type`` anybody to tell: nodes with fewer pods are chosen first anyway, and a warm
+pod is where it is.
 
 Source: knative.dev/serving pkg/deployment/config.go.
 """
@@ -28,8 +27,8 @@ class DeploymentConfig:
     """What ``config-deployment`` says; the defaults are Knative's."""
 
     progress_deadline_s: float = 600.0  #: that a revision may take to come up
-    digest_timeout_s: float = 10.0  #: without effect, see above
-    #: Registries whose images' tags are not pinned to what they meant first.
+    digest_timeout_s: float = 10.0  #: for a registry to say which digest a tag has
+    #: Registries that are not asked which digest a tag has: tags there stay tags.
     unresolved_registries: frozenset[str] = frozenset({"kind.local", "ko.local", "dev.local"})
     #: RuntimeClasses by name, each with the labels that a Revision must have to get it.
     runtime_classes: tuple[tuple[str, Mapping[str, str]], ...] = ()

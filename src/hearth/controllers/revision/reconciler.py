@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from hearth.api.config import AutoscalerConfig, DeploymentConfig
 from hearth.api.kinds import POOLED_REPLICA_SET
 from hearth.api.meta import ObjectKey, Wire, condition_of, is_controlled_by, is_deleting, name_of
 from hearth.client import Client
-from hearth.controllers.revision.core.scale import Scale, scale_of
-from hearth.controllers.revision.core.status import Workload, revision_status
+from hearth.controllers.revision.core.images import Resolution, Resolved, pinned
+from hearth.controllers.revision.core.scale import scale_of
+from hearth.controllers.revision.core.status import (
+    Workload,
+    revision_status,
+    status_without_images,
+)
 from hearth.controllers.revision.resources import brought_up_to_date, make_replica_set
 from hearth.controllers.writing import Events, Newest, create_or_get
 from hearth.kit.clock import Clock
@@ -19,6 +25,18 @@ from hearth.runtime import Informer, Result
 
 #: Index of Pods by the Revision they carry the label of.
 BY_REVISION = "revision"
+
+
+class FindDigests(Protocol):
+    """Who finds out which digests a revision's tags have."""
+
+    def of(self, key: ObjectKey, revision: Wire) -> Resolution:
+        """What is known; the revision is reconciled again when more is."""
+        ...
+
+    def forget(self, revision: Wire) -> None:
+        """It is on its way out."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,7 @@ class RevisionReconciler:
     pods: Informer  #: indexed :data:`BY_REVISION`
     scaling: Callable[[], AutoscalerConfig]
     deployment: Callable[[], DeploymentConfig]
+    digests: FindDigests
     clock: Clock
     events: Events
 
@@ -38,20 +57,28 @@ class RevisionReconciler:
         """Write what is missing; look again at the progress deadline while it deploys."""
         revision = self.revisions.get(key)
         if revision is None or is_deleting(revision):
+            if revision is not None:
+                self.digests.forget(revision)
+            return Result()
+        now, config = self.clock.now(), self.deployment()
+        found = self.digests.of(key, revision)
+        if not isinstance(found, Resolved):
+            status = status_without_images(revision, found, rfc3339(now))
+            self._tell(revision, await self.revisions.write_status(key, revision, status))
             return Result()
         scale = scale_of(revision, self.scaling())
-        replica_set = await self._replica_set(key, revision, scale)
-        now = self.clock.now()
+        pins = pinned(revision, found.digests, config.unresolved_registries)
+        desired = make_replica_set(revision, scale.first, config, pins)
+        replica_set = await self._replica_set(key, revision, desired)
         pods = self.pods.by_index(BY_REVISION, str(key))
-        seen = Workload(replica_set, pods, scale, now, rfc3339(now), self.deployment())
+        seen = Workload(replica_set, pods, scale, now, rfc3339(now), config, found.digests)
         outcome = revision_status(revision, seen)
         written = await self.revisions.write_status(key, revision, outcome.status)
         self._tell(revision, written)
         return Result(again_after_s=outcome.again_after_s)
 
-    async def _replica_set(self, key: ObjectKey, revision: Wire, scale: Scale) -> Wire:
+    async def _replica_set(self, key: ObjectKey, revision: Wire, desired: Wire) -> Wire:
         existing = self.replica_sets.get(key)
-        desired = make_replica_set(revision, scale.first, self.deployment())
         if existing is None:
             made, _ = await create_or_get(self.client, POOLED_REPLICA_SET, desired)
             return made

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -47,6 +49,7 @@ HASH_LABEL = "serving.knative.dev/deployment-hash"
 DEFAULT_CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
 
 _NO_CONFIG = DeploymentConfig()
+_NO_PINS: Mapping[str, str] = MappingProxyType({})
 _EXCLUDED_LABELS = (ROUTE_LABEL, ROUTING_STATE_LABEL)
 _EXCLUDED_ANNOTATIONS = (
     "serving.knative.dev/lastPinned",
@@ -63,8 +66,20 @@ _REVISION_FIELDS = (
 )
 
 
-def make_replica_set(revision: Wire, replicas: int, config: DeploymentConfig = _NO_CONFIG) -> Wire:
-    """The PooledReplicaSet, with ``replicas`` to begin with: later they are the autoscaler's."""
+def make_replica_set(
+    revision: Wire,
+    replicas: int,
+    config: DeploymentConfig = _NO_CONFIG,
+    pins: Mapping[str, str] = _NO_PINS,
+) -> Wire:
+    """The PooledReplicaSet.
+
+    Args:
+        revision: whose.
+        replicas: to begin with; later they are the autoscaler's.
+        config: what it leaves open.
+        pins: the images that its containers run instead of those they name, by their names.
+    """
     labels = _labels(revision)
     annotations = _annotations(revision)
     spec = {
@@ -72,7 +87,7 @@ def make_replica_set(revision: Wire, replicas: int, config: DeploymentConfig = _
         "selector": {"matchLabels": {REVISION_UID_LABEL: uid_of(revision)}},
         "template": {
             "metadata": {"labels": labels, "annotations": _pod_annotations(revision, annotations)},
-            "spec": make_pod_spec(revision, config),
+            "spec": make_pod_spec(revision, config, pins),
         },
     }
     return {
@@ -106,7 +121,9 @@ def brought_up_to_date(existing: Wire, desired: Wire) -> Wire | None:
     return {**existing, "metadata": meta, "spec": spec}
 
 
-def make_pod_spec(revision: Wire, config: DeploymentConfig = _NO_CONFIG) -> Wire:
+def make_pod_spec(
+    revision: Wire, config: DeploymentConfig = _NO_CONFIG, pins: Mapping[str, str] = _NO_PINS
+) -> Wire:
     """The pod's spec: the revision's, with what the platform adds to it and its containers."""
     spec = spec_of(revision)
     pod = {name: copy.deepcopy(spec[name]) for name in spec if name not in _REVISION_FIELDS}
@@ -115,6 +132,9 @@ def make_pod_spec(revision: Wire, config: DeploymentConfig = _NO_CONFIG) -> Wire
         _container(revision, container, serves=bool(container.get("ports")) or len(containers) == 1)
         for container in containers
     ]
+    for container in (*pod["containers"], *(pod.get("initContainers") or ())):
+        if pin := pins.get(str(container.get("name"))):
+            container["image"] = pin
     if spec.get("timeoutSeconds"):
         pod["terminationGracePeriodSeconds"] = spec["timeoutSeconds"]
     if not pod.get("runtimeClassName"):

@@ -6,14 +6,13 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from hearth.api.errors import ApiError, NotFound
 from hearth.api.images import Credential, Image, credentials_for
-from hearth.api.kinds import SECRET, SERVICE_ACCOUNT
 from hearth.api.meta import Wire, namespace_of, spec_of
 from hearth.client import Client
 from hearth.node.cri import api_pb2 as pb
 from hearth.node.cri.client import Cri, CriError
 from hearth.runtime import EventRecorder
+from hearth.runtime.pullsecrets import pull_secrets
 
 PULL_S = 600.0  #: a pull that takes longer has failed
 
@@ -79,7 +78,7 @@ class Images:
         for credential in credentials:
             request = pb.PullImageRequest(image=pb.ImageSpec(image=str(image)))
             if credential != Credential():
-                request.auth.CopyFrom(_auth(credential, image))
+                request.auth.CopyFrom(_auth(credential))
             try:
                 await self._cri.call("PullImage", request, timeout_s=PULL_S)
             except CriError as error:
@@ -93,29 +92,18 @@ class Images:
 
     async def _secrets(self, pod: Wire) -> list[Wire]:
         """The pull secrets of the pod and of its service account that exist."""
-        spec, namespace = spec_of(pod), namespace_of(pod)
-        references = list(spec.get("imagePullSecrets") or ())
-        account = spec.get("serviceAccountName") or "default"
-        try:
-            found = await self._client.get(SERVICE_ACCOUNT, namespace, account)
-            references += found.get("imagePullSecrets") or ()
-        except ApiError:
-            pass
-        secrets = []
-        for name in dict.fromkeys(str(reference.get("name")) for reference in references):
-            try:
-                secrets.append(await self._client.get(SECRET, namespace, name))
-            except NotFound:
-                said = f'Unable to retrieve image pull secret "{name}": not found'
-                self._events.record(pod, "Warning", "FailedToRetrieveImagePullSecret", said)
-        return secrets
+        found, missing = await pull_secrets(self._client, namespace_of(pod), spec_of(pod))
+        for name in missing:
+            said = f'Unable to retrieve image pull secret "{name}": not found'
+            self._events.record(pod, "Warning", "FailedToRetrieveImagePullSecret", said)
+        return found
 
 
-def _auth(credential: Credential, image: Image) -> Any:
+def _auth(credential: Credential) -> Any:
+    """For the image's own registry: containerd would take the address only as a URL."""
     return pb.AuthConfig(
         username=credential.username,
         password=credential.password,
         identity_token=credential.identity_token,
         registry_token=credential.registry_token,
-        server_address=image.registry,
     )

@@ -152,3 +152,12 @@ def test_a_runtime_class_comes_from_the_config_map_unless_the_revision_says_one(
     plain, sandboxed = (make_replica_set(revision(labels=careful), 1, c) for c in (
         read_deployment({}), config))  # fmt: skip
     assert brought_up_to_date(plain, sandboxed) is not None, "pods that come later get it"
+
+
+def test_containers_run_the_digests_that_their_tags_had():
+    init = [{"name": "setup", "image": "b:1"}]
+    given = revision({"name": "app", "image": "a:1"}, initContainers=init)
+    pins = {"app": "a@sha256:1", "setup": "b@sha256:2"}
+    spec = make_pod_spec(given, pins=pins)
+    assert [c["image"] for c in spec["containers"] + spec["initContainers"]] == list(pins.values())
+    assert given["spec"]["initContainers"][0]["image"] == "b:1"

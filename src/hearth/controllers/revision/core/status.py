@@ -16,7 +16,7 @@ pkg/reconciler/autoscaling/kpa/kpa.go (computeActiveCondition).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -36,7 +36,12 @@ from hearth.controllers.revision.core.diagnosis import (
     failure_of_pods,
     failure_of_set,
 )
-from hearth.controllers.revision.core.images import container_statuses
+from hearth.controllers.revision.core.images import (
+    Resolving,
+    Unresolvable,
+    container_statuses,
+    is_resolved,
+)
 from hearth.controllers.revision.core.scale import Scale
 
 ACTIVE = "Active"
@@ -58,6 +63,7 @@ class Workload:
     now: datetime  #: UTC
     at: str  #: ``now`` as RFC 3339
     config: DeploymentConfig = field(default_factory=DeploymentConfig)
+    digests: Mapping[str, str] = field(default_factory=dict)  #: found out just now, by image
 
     @property
     def wanted(self) -> int:
@@ -81,10 +87,12 @@ class Outcome:
 def revision_status(revision: Wire, seen: Workload) -> Outcome:
     """The new status of the revision."""
     conditions = Conditions(REVISION_CONDITIONS, revision, seen.at)
+    if not is_resolved(revision):  # what was wrong with its images is not any more
+        conditions.mark_unknown(CONTAINER_HEALTHY, _DEPLOYING, "")
     status = {
         **status_of(revision),
         "observedGeneration": generation_of(revision),
-        **container_statuses(revision, seen.pods, seen.config.unresolved_registries),
+        **container_statuses(revision, seen.pods, seen.digests, seen.config.unresolved_registries),
     }
     if not is_controlled_by(seen.replica_set, revision):
         name = name_of(seen.replica_set)
@@ -102,6 +110,18 @@ def revision_status(revision: Wire, seen: Workload) -> Outcome:
     _mark_active(conditions, seen, threshold, initialized=initialized)
     again = left_s if left_s is not None and left_s > 0 else None
     return Outcome({**status, "conditions": conditions.to_wire()}, again)
+
+
+def status_without_images(revision: Wire, found: Resolving | Unresolvable, at: str) -> Wire:
+    """The status of a revision whose images are not known to be there."""
+    conditions = Conditions(REVISION_CONDITIONS, revision, at)
+    match found:
+        case Resolving():
+            conditions.mark_unknown(RESOURCES_AVAILABLE, "ResolvingDigests", "")
+        case Unresolvable(message):
+            conditions.mark_false(CONTAINER_HEALTHY, "ContainerMissing", message)
+    observed = {"observedGeneration": generation_of(revision)}
+    return {**status_of(revision), **observed, "conditions": conditions.to_wire()}
 
 
 def _mark_container(
