@@ -1,4 +1,7 @@
-"""Chooses a node for a pod: pure."""
+"""Chooses a node for a pod: pure.
+
+Source: why not is said in the words of Kubernetes' scheduler.
+"""
 
 from __future__ import annotations
 
@@ -35,25 +38,25 @@ def choose_node(
     if fitting:
         return min(fitting)[1], ""
     said = ", ".join(f"{count} {why}" for why, count in sorted(reasons.items()))
-    return "", f"0/{len(nodes)} nodes are available: {said}"
+    return "", f"0/{len(nodes)} nodes are available: {said}."
 
 
 def _refusal(pod: Wire, node: Wire, pods: Sequence[Wire]) -> str:
     if not is_condition_true(node, "Ready"):
-        return "not ready"
+        return "node(s) were not ready"
     if spec_of(node).get("unschedulable"):
-        return "unschedulable"
+        return "node(s) were unschedulable"
     selector = spec_of(pod).get("nodeSelector") or {}
     if not selector.items() <= labels_of(node).items():
-        return "didn't match the pod's node selector"
+        return "node(s) didn't match Pod's node affinity/selector"
     allocatable = status_of(node).get("allocatable") or {}
     if len(pods) >= int(allocatable.get("pods") or 110):
-        return "too many pods"
+        return "Too many pods"
     for name in ("cpu", "memory"):
         if name in allocatable:
             used = sum((_request(other, name) for other in pods), Decimal(0))
             if used + _request(pod, name) > parse_quantity(str(allocatable[name])):
-                return f"insufficient {name}"
+                return f"Insufficient {name}"
     return ""
 
 
