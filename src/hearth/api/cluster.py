@@ -89,9 +89,17 @@ def _service(wire: Wire, old: Wire | None) -> list[FieldError]:
 
 
 def _ports(wire: Wire) -> str:
-    return ",".join(
-        f"{port.get('port')}/{port.get('protocol')}" for port in spec_of(wire).get("ports") or ()
-    )
+    def each(port: Wire) -> str:
+        own = f":{port['nodePort']}" if port.get("nodePort") else ""
+        return f"{port.get('port')}{own}/{port.get('protocol')}"
+
+    return ",".join(map(each, spec_of(wire).get("ports") or ()))
+
+
+def _external(wire: Wire) -> str:
+    balancer = status_of(wire).get("loadBalancer") or {}
+    places = [str(one.get("ip") or one.get("hostname")) for one in balancer.get("ingress") or ()]
+    return ",".join(places) or spec_of(wire).get("externalName") or "<none>"
 
 
 def _selector(wire: Wire) -> str:
@@ -147,7 +155,7 @@ RESOURCES = (
         (
             Column("Type", at("spec", "type")),
             Column("Cluster-IP", lambda w: spec_of(w).get("clusterIP") or "<none>"),
-            Column("External-IP", lambda w: spec_of(w).get("externalName") or "<none>"),
+            Column("External-IP", _external),
             Column("Port(s)", _ports),
             Column("Selector", _selector, priority=1),
         ),

@@ -73,7 +73,10 @@ def _key_step(key: str, value: str | int) -> str:
     return "k:" + json.dumps({key: value}, separators=(",", ":"))
 
 
-def apply(current: Wire | None, applied: Wire, manager: str, at: str, *, force: bool) -> Wire:
+def apply(
+    current: Wire | None, applied: Wire, manager: str, at: str, *, force: bool,
+    subresource: str = "",
+) -> Wire:  # fmt: skip
     """Merge what ``manager`` applies into the object, and note what it owns.
 
     Fields that it owned before and now leaves out are removed, unless someone else owns them too.
@@ -84,6 +87,7 @@ def apply(current: Wire | None, applied: Wire, manager: str, at: str, *, force: 
         manager: the field manager's name.
         at: RFC 3339 time for the managedFields entry.
         force: take over fields that others own with another value.
+        subresource: that is applied, or empty: a manager owns fields of each on its own.
 
     Raises:
         Conflict: others own such fields and ``force`` is not given; names them.
@@ -91,13 +95,14 @@ def apply(current: Wire | None, applied: Wire, manager: str, at: str, *, force: 
     wanted = owned_paths(applied)
     entries = _entries(current)
     if current is not None:
-        rivals = _rivals(current, applied, wanted, entries, manager)
+        strangers = [e for e in entries if not _is(e, manager, "Apply", subresource)]
+        rivals = _rivals(current, applied, wanted, strangers)
         if rivals and not force:
             raise _conflict(rivals)
         entries = _give_up(entries, rivals)
-    had = _owned_by(entries, manager, "Apply")
+    had = _owned_by(entries, manager, "Apply", subresource)
     others = frozenset(
-        path for entry in entries if not _is(entry, manager, "Apply", "")
+        path for entry in entries if not _is(entry, manager, "Apply", subresource)
         for path in from_fields_v1(entry.get("fieldsV1") or {})
     )  # fmt: skip
     merged = _merge(current or {}, applied, "")
@@ -105,7 +110,7 @@ def apply(current: Wire | None, applied: Wire, manager: str, at: str, *, force: 
     kept = {path[:length] for path in wanted | others for length in range(1, len(path) + 1)}
     for path in sorted(had - kept, key=len, reverse=True):
         _remove(merged, path)
-    noted = _replace(entries, manager, "Apply", "", to_fields_v1(wanted), at)
+    noted = _replace(entries, manager, "Apply", subresource, to_fields_v1(wanted), at)
     return _with_entries(merged, noted)
 
 
@@ -241,16 +246,15 @@ def _remove(wire: Wire, path: Path) -> None:
 
 
 def _rivals(
-    current: Wire, applied: Wire, wanted: frozenset[Path], entries: list[Wire], manager: str
+    current: Wire, applied: Wire, wanted: frozenset[Path], strangers: list[Wire]
 ) -> dict[str, frozenset[Path]]:
     """Other managers, and the wanted paths they own with another value."""
     differ = frozenset(p for p in wanted if _at(current, p) != _at(applied, p))
     found: dict[str, frozenset[Path]] = {}
-    for entry in entries:
-        if not _is(entry, manager, "Apply", ""):
-            own = from_fields_v1(entry.get("fieldsV1") or {}) & differ
-            if own:
-                found[entry["manager"]] = found.get(entry["manager"], frozenset()) | own
+    for entry in strangers:
+        own = from_fields_v1(entry.get("fieldsV1") or {}) & differ
+        if own:
+            found[entry["manager"]] = found.get(entry["manager"], frozenset()) | own
     return found
 
 

@@ -114,7 +114,9 @@ class Writing:
         wanted = _to_apply(target, applied)
 
         def change(wire: Wire) -> Wire:
-            merged = managed_fields.apply(wire, wanted, by.manager, by.at, force=force)
+            merged = managed_fields.apply(
+                wire, wanted, by.manager, by.at, force=force, subresource=target.subresource
+            )
             return merged if names_version(wanted) else _without_version(merged)
 
         try:
@@ -191,11 +193,13 @@ def _scaled(patch: Any, media: str) -> Change:
 
 
 def _to_apply(target: Target, applied: Wire) -> Wire:
-    """What is applied, to the object that the path names."""
+    """What is applied, to the object that the path names; of a status nothing else."""
     meta = {k: v for k, v in metadata(applied).items() if k != "managedFields"}
     meta["name"] = target.name
     if target.namespace:
         meta["namespace"] = target.namespace
+    if target.subresource == "status":
+        applied = {k: v for k, v in applied.items() if k in ("apiVersion", "kind", "status")}
     return {**applied, "metadata": meta}
 
 

@@ -18,7 +18,7 @@ from hearth.api.errors import (
     UnsupportedMediaType,
 )
 from hearth.api.http import Request
-from hearth.api.kinds import CONFIG_MAP, NAMESPACE, POD, POD_POOL, SECRET, SERVICE
+from hearth.api.kinds import CONFIG_MAP, CORE_SERVICE, NAMESPACE, POD, POD_POOL, SECRET, SERVICE
 from hearth.client import Client, PatchType
 from tests.unit.apiserver.running import run
 
@@ -232,6 +232,27 @@ def test_an_apply_creates_then_owns_then_drops(tmp_path):
         assert (await other.apply(CONFIG_MAP, config_map(a="3")))["data"] == {"a": "3"}
         again = await other.apply(CONFIG_MAP, config_map(a="3"))
         assert (await api.client.get(CONFIG_MAP, "default", "cm")) == again
+
+    run(tmp_path, story)
+
+
+def test_an_apply_of_a_status_leaves_what_the_same_manager_applied_before(tmp_path):
+    async def story(api):
+        meta = {"name": "lb", "namespace": "default"}
+        spec = {"type": "LoadBalancer", "ports": [{"port": 80}]}
+        status = {"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}
+        for _ in range(2):
+            await api.client.apply(CORE_SERVICE, {"metadata": meta, "spec": spec})
+            stray = {"metadata": meta, "spec": {"type": "ClusterIP"}, "status": status}
+            await api.client.apply(CORE_SERVICE, stray, subresource="status")
+        found = await api.client.get(CORE_SERVICE, "default", "lb")
+        assert (found["spec"]["type"], found["status"]) == ("LoadBalancer", status)
+        owned = {
+            e.get("subresource", ""): e["fieldsV1"] for e in found["metadata"]["managedFields"]
+        }
+        assert {part: set(fields) for part, fields in owned.items()} == {
+            "": {"f:spec"}, "status": {"f:status"}
+        }  # fmt: skip
 
     run(tmp_path, story)
 
