@@ -28,7 +28,8 @@ class App:
             socket = web.WebSocketResponse()
             await socket.prepare(request)
             async for message in socket:
-                await socket.send_str(message.data)
+                if message.data != "silence":
+                    await socket.send_str(message.data)
             return socket
         if request.can_read_body:
             await request.read()
@@ -107,15 +108,36 @@ def test_the_response_must_begin_within_timeout_seconds(on_app, method, limit):
     on_app(story, timeoutSeconds=1, containerConcurrency=limit)
 
 
-def test_a_websocket_is_not_cut(on_app):
-    async def story(edge, app):
-        url, headers = f"http://127.0.0.1:{edge.port}/ws", {"Host": "t.default.localhost"}
-        async with edge.session.ws_connect(url, headers=headers) as socket:
-            await asyncio.sleep(2.5)  # longer than its timeouts, and than idle connections are kept
-            await socket.send_str("hi")
-            assert await socket.receive_str(timeout=5) == "hi"
+def websocket(edge):
+    url, headers = f"http://127.0.0.1:{edge.port}/ws", {"Host": "t.default.localhost"}
+    return edge.session.ws_connect(url, headers=headers)
 
-    on_app(story, timeoutSeconds=2, responseStartTimeoutSeconds=1)
+
+@pytest.mark.parametrize("limit", [0, 1])
+def test_a_websocket_in_use_is_not_cut(on_app, limit):
+    async def story(edge, app):
+        async with websocket(edge) as socket:
+            for _ in range(5):  # longer than its timeouts, and than idle connections are kept
+                await asyncio.sleep(0.7)
+                await socket.send_str("hi")
+                assert await socket.receive_str(timeout=5) == "hi"
+
+    on_app(story, timeoutSeconds=2, responseStartTimeoutSeconds=1, containerConcurrency=limit)
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+@pytest.mark.parametrize("spec", [
+    {"timeoutSeconds": 1}, {"timeoutSeconds": 20, "responseStartTimeoutSeconds": 1},
+    {"timeoutSeconds": 20, "idleTimeoutSeconds": 1},
+])  # fmt: skip
+def test_a_websocket_that_gets_no_answer_in_time_is_cut(on_app, spec, limit):
+    async def story(edge, app):
+        async with websocket(edge) as socket:
+            await socket.send_str("silence")
+            ended, took_s = await timed(socket.receive(timeout=10))
+            assert (ended.type is aiohttp.WSMsgType.CLOSED, 0.9 < took_s < 3) == (True, True)
+
+    on_app(story, **spec, containerConcurrency=limit)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

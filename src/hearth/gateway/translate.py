@@ -228,7 +228,10 @@ def _of_share(
     told: dict[str, str],
     headers: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """To revisions with the same timeouts: safe methods, which may be repeated, and others."""
+    """To revisions with the same timeouts: WebSockets, safe methods, which may be repeated, others.
+
+    A WebSocket may stay open, but neither side may be silent for longer than an answer may take.
+    """
     action: dict[str, Any] = {
         "timeout": "0s",
         "weighted_clusters": {"clusters": [_weighted(weight) for weight in group]},
@@ -239,10 +242,16 @@ def _of_share(
     if backend.idle_s:
         action["idle_timeout"] = f"{backend.idle_s}s"
     common = {"request_headers_to_add": _set(told)} if told else {}
+    safe = {**action, "retry_policy": {**SAFE_RETRY_POLICY, **limits}}
     return [
         {
+            "match": {**match, "headers": [*headers, _WEBSOCKET]},
+            "route": {**safe, "idle_timeout": f"{backend.answer_s}s"},
+            **common,
+        },
+        {
             "match": {**match, "headers": [*headers, _SAFE_METHOD]},
-            "route": {**action, "retry_policy": {**SAFE_RETRY_POLICY, **limits}},
+            "route": safe,
             **common,
         },
         {
@@ -283,6 +292,7 @@ def _before(host: Host, https_port: int) -> list[dict[str, Any]]:
     return routes
 
 
+_WEBSOCKET = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
 _SAFE_METHOD = {
     "name": ":method",
     "string_match": {"safe_regex": {"regex": _SAFE_METHODS}},

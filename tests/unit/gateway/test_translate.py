@@ -89,7 +89,7 @@ def test_a_route_is_a_virtual_host_a_name_with_its_weights_and_timeout():
         clusters = [c.name.rpartition("/")[2] for c in route.route.weighted_clusters.clusters]
         return clusters, share, route.route.retry_policy.per_try_timeout.seconds
 
-    shares = [(["hello-00001"], 80, 300)] * 2 + [(["hello-00002"], 0, 600)] * 2
+    shares = [(["hello-00001"], 80, 300)] * 3 + [(["hello-00002"], 0, 600)] * 3
     assert list(map(seen, found.virtual_hosts[0].routes)) == shares
 
 
@@ -120,7 +120,22 @@ def test_a_tags_header_is_looked_at_first():
 
     picked = ("hello-00002", "next", [])
     default = ("hello-00001", None, ["knative-serving-default-route"])
-    assert [seen(route) for route in found.routes] == [picked, picked, default, default]
+    assert [seen(route) for route in found.routes] == [picked] * 3 + [default] * 3
+
+
+def test_a_websocket_may_be_silent_for_as_long_as_an_answer_may_take():
+    def idle(**limits):
+        weights = (Weight(replace(backend(), **limits), 100),)
+        host = Host("hello", "", ("hello.default",), weights)
+        key = ObjectKey("acme", "default", "hello")
+        [found] = make_route_configuration(Routing(key, (host,))).virtual_hosts
+        [upgrade] = found.routes[0].match.headers
+        assert (upgrade.name, upgrade.string_match.exact) == ("upgrade", "websocket")
+        return [route.route.idle_timeout.seconds for route in found.routes]
+
+    assert idle(timeout_s=300) == [300, 0, 0]
+    assert idle(timeout_s=300, start_s=10) == [10, 0, 0]
+    assert idle(timeout_s=300, idle_s=20) == [20, 20, 20]
 
 
 def test_no_client_can_say_which_revision_it_wants_or_how_it_is_answered():
@@ -140,7 +155,7 @@ def test_no_client_can_say_which_revision_it_wants_or_how_it_is_answered():
 
 
 def test_a_request_that_an_app_may_have_seen_is_repeated_only_if_its_method_is_safe():
-    safe, other = make_route_configuration(routing()).virtual_hosts[0].routes[:2]
+    _, safe, other = make_route_configuration(routing()).virtual_hosts[0].routes[:3]
     [method] = safe.match.headers
     safe_methods = set(method.string_match.safe_regex.regex.split("|"))
     assert (method.name, safe_methods) == (":method", {"GET", "HEAD", "OPTIONS", "TRACE"})
