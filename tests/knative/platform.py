@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from hearth.api.errors import ApiError
 from hearth.api.kinds import CONFIG_MAP, NAMESPACE, SECRET, Kind
-from hearth.api.names import DOMAIN_CA, SYSTEM_NAMESPACE, TLS_SECRET
+from hearth.api.names import DOMAIN_CA, GATEWAY_SERVICE, SYSTEM_NAMESPACE, TLS_SECRET
 from hearth.api.tls import data_of
 from hearth.kit.x509 import make_authority
 from hearth.node.network import planned_gateway
@@ -20,7 +20,6 @@ from tests.knative.suites import CONFIG, ConfigMaps
 from tests.system.running import Running, up
 
 SYSTEM = "knative-serving"
-GATEWAY = "hearth-gateway"
 #: Where the suites look for the authority that has signed names inside: cert-manager's.
 CERT_MANAGER, CERT_MANAGER_CA = "cert-manager", "knative-selfsigned-ca"
 NAMESPACES = (SYSTEM, CERT_MANAGER, "serving-tests", "serving-tests-alt", "tls", "rq-test")
@@ -28,7 +27,6 @@ REPOSITORY = "hearth.test/knative"
 #: Suites run some tests only for the ingress that this names; Envoy is what they are about there.
 INGRESS_CLASS = "kourier.ingress.networking.knative.dev"
 _SETTINGS = 'domain = "example.com"\nhttp_host = "{host}"\nhttp_port = {port}\n'
-_CORE_SERVICE = Kind("", "v1", "Service", "services")
 _QUOTA = Kind("", "v1", "ResourceQuota", "resourcequotas")
 _CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 
@@ -58,7 +56,6 @@ def furnish(running: Running) -> None:
     _apply(running, CONFIG_MAP, tests, config_map)
     secret = {"metadata": {"name": "conformance-test-secret"}, "stringData": values}
     _apply(running, SECRET, tests, secret)
-    _apply(running, _CORE_SERVICE, SYSTEM, _gateway(running.port))
     quota = {"metadata": {"name": "rq-e2e-test"}, "spec": {"hard": {"cpu": "50m"}}}
     _apply(running, _QUOTA, "rq-test", quota)
     claim = {
@@ -100,15 +97,9 @@ def environment(running: Running) -> dict[str, str]:
         **os.environ,
         "KUBECONFIG": running.ready["kubeconfig"],
         "SYSTEM_NAMESPACE": SYSTEM,
-        "GATEWAY_OVERRIDE": GATEWAY,
-        "GATEWAY_NAMESPACE_OVERRIDE": SYSTEM,
+        "GATEWAY_OVERRIDE": GATEWAY_SERVICE,
+        "GATEWAY_NAMESPACE_OVERRIDE": SYSTEM_NAMESPACE,
     }
-
-
-def _gateway(port: int) -> dict[str, Any]:
-    """The Service in which the suites look up which port of the endpoint port 80 is."""
-    ports = [{"name": "http2", "port": 80, "nodePort": port, "targetPort": port}]
-    return {"metadata": {"name": GATEWAY}, "spec": {"type": "NodePort", "ports": ports}}
 
 
 def _apply(running: Running, kind: Kind, namespace: str, wire: dict[str, Any]) -> None:
