@@ -53,6 +53,7 @@ class PooledReplicaSetStatus(View, frozen=True):
     ready_replicas: int | None = None
     claimed_replicas: int | None = None
     fallback_replicas: int | None = None
+    addresses: list[str] | None = None  #: ``IP:PORT`` of those that are ready
     selector: str | None = None
     conditions: list[Condition] | None = None
 

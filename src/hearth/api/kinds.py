@@ -70,6 +70,7 @@ POD_METRICS = Kind("metrics.k8s.io", "v1beta1", "PodMetrics", "pods")
 HORIZONTAL_POD_AUTOSCALER = Kind(
     "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"
 )
+INGRESS = Kind(NETWORKING, "v1alpha1", "Ingress", "ingresses")
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 

@@ -64,6 +64,8 @@ TAG_HOSTS_ANNOTATION = "hearth.dev/tag-hosts"
 TAG_HEADERS_ANNOTATION = "hearth.dev/tag-headers"
 #: On a PooledReplicaSet: why the autoscaler set its scale to what it is.
 SCALE_REASON_ANNOTATION = "hearth.dev/scale-reason"
+#: On a PooledReplicaSet: ``true`` while its pods have room for the burst to be ready for.
+SPARE_BURST_ANNOTATION = "hearth.dev/spare-burst-capacity"
 #: Classes of Certificates that we issue: from our own authority, and from an ACME server.
 OWN_CERTIFICATE_CLASS = "hearth.certificate.networking.knative.dev"
 ACME_CERTIFICATE_CLASS = "acme.certificate.networking.knative.dev"
@@ -93,5 +95,13 @@ RUNTIME_IMAGE_PREFIX = "hearth.dev/runtimes/"
 USER_CONTAINER = "user-container"  #: Knative's default container name
 USER_PORT = 8080  #: Knative's default port
 CONTROL_PORT = 8012  #: the loader's, in a warm pod
+
+#: In ``hearth-system``: the Service that tells where the gateway is.
+GATEWAY_SERVICE = "gateway"
+#: In ``knative-serving``: Knative's name of the Service of what holds requests.
+ACTIVATOR_SERVICE = "activator-service"
+#: Knative's names of what runs a revision, and of the service that selects its pods.
+DEPLOYMENT_SUFFIX = "-deployment"
+PRIVATE_SUFFIX = "-private"
 
 DEFAULT_SHARD = "default"

@@ -5,17 +5,27 @@ Source: knative.dev/networking pkg/apis/networking/v1alpha1.
 
 from __future__ import annotations
 
+import zlib
+
 from msgspec import field
 
 from hearth.api.core import Object
 from hearth.api.errors import FieldError
 from hearth.api.kinds import CERTIFICATE, CLUSTER_DOMAIN_CLAIM
-from hearth.api.meta import Wire, spec_of
+from hearth.api.meta import Wire, spec_of, uid_of
 from hearth.api.names import CLUSTER_DOMAIN
 from hearth.api.registry import Column, Resource, condition
 from hearth.api.serving.faults import missing
 from hearth.api.serving.views import Status
 from hearth.api.views import View
+
+
+def route_certificate(route: Wire, tag: str = "") -> str:
+    """The name of the Certificate, and of its Secret, for a Route's or a tag's own host.
+
+    Source: knative.dev/serving pkg/reconciler/route/resources/certificate.go.
+    """
+    return f"route-{uid_of(route)}" + (f"-{zlib.adler32(tag.encode())}" if tag else "")
 
 
 class ClusterDomainClaimSpec(View, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -45,13 +45,28 @@ def plain_fields(wire: Wire) -> Mapping[str, str]:
     return {"metadata.name": name_of(wire), "metadata.namespace": namespace_of(wire)}
 
 
+class Beside(NamedTuple):
+    """A stored object by name."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A kind that is not stored: its objects are shown as what stored ones of another kind mean."""
 
     of: Kind  #: the stored kind
-    make: Callable[[Wire], Wire | None]  #: the object shown for a stored one, or None
+    #: The object shown for a stored one, or None; the second argument is ``beside``.
+    make: Callable[[Wire, Wire | None], Wire | None]
     suffix: str = ""  #: what is added to the stored object's name
+    beside: Beside | None = None  #: one more stored object that it takes to tell
+
+
+def alone(make: Callable[[Wire], Wire | None]) -> Callable[[Wire, Wire | None], Wire | None]:
+    """A :attr:`Shown.make` that needs nothing beside the stored object."""
+    return lambda stored, _: make(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +87,7 @@ class Resource:
     notices: Callable[[Wire], list[str]] = no_notices  #: warnings on admission
     #: Makes the kind as the config maps want its defaults and validation to be; None: they do not.
     configured: Callable[[ServingConfig], Resource] | None = None
-    shown: Shown | None = None  #: set for a kind that can only be read
+    shown: tuple[Shown, ...] = ()  #: by kinds that are stored, for a kind that can only be read
     computed: bool = False  #: made for each answer: can be got and listed
     posted: bool = False  #: a question: answered when it is posted, never stored
     name_pattern: str = "dns-1123-subdomain"  #: or ``dns-1035-label``, ``dns-1123-label``

@@ -214,7 +214,7 @@ def _verbs(resource: Resource) -> list[str]:
         return ["create"]
     if resource.computed:
         return ["get", "list"]
-    return ["get", "list", "watch"] if resource.shown is not None else list(_VERBS)
+    return ["get", "list", "watch"] if resource.shown else list(_VERBS)
 
 
 def _entry(resource: Resource, name: str, kind: str, verbs: tuple[str, ...]) -> Wire:

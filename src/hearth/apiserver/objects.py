@@ -6,6 +6,7 @@ import secrets
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from hearth.api.errors import (
@@ -32,7 +33,7 @@ from hearth.apiserver.codec import (
 from hearth.apiserver.core.deletion import begin_deletion, is_finished
 from hearth.apiserver.core.lifecycle import Writer, parse_checked, prepare_create, prepare_update
 from hearth.apiserver.core.paths import ALL_TENANTS, Target
-from hearth.apiserver.showing import shown_entry, stored_kind, stored_name
+from hearth.apiserver.showing import shown_entry, stored_keys, stored_kinds
 from hearth.kit.clock import Clock
 from hearth.store import (
     Backend,
@@ -88,14 +89,12 @@ class Objects:
 
     async def get(self, target: Target) -> Entry:
         """One object; raises ``NotFound``."""
-        name = stored_name(target.resource, target.name)
-        if name is None:
-            raise _not_found(target)
-        key = object_key(stored_kind(target.resource), target.key._replace(name=name))
-        entry = shown_entry(target.resource, await self._backend.read(key))
-        if entry is None:
-            raise _not_found(target)
-        return entry
+        get = self._backend.get
+        for key in stored_keys(target.resource, target.key):
+            entry = shown_entry(target.resource, key, await self._backend.read(key), get)
+            if entry is not None:
+                return entry
+        raise _not_found(target)
 
     async def find(
         self, target: Target, labels: Selector, fields: Selector, at: int | None = None
@@ -109,21 +108,26 @@ class Objects:
             entries, revision = await self._entries(target, at)
         except Compacted as error:
             raise Gone(_TOO_OLD) from error
-        if target.resource.shown is not None:
-            shown = ((key, shown_entry(target.resource, entry)) for key, entry in entries)
+        if target.resource.shown:
+            get = self._backend.get
+            shown = ((key, shown_entry(target.resource, key, each, get)) for key, each in entries)
             entries = [(key, entry) for key, entry in shown if entry is not None]
         if labels or fields:
             entries = [e for e in entries if selected(target.resource, e[1], labels, fields)]
         return entries, revision
 
     async def _entries(self, target: Target, at: int | None) -> tuple[list[tuple[str, Entry]], int]:
-        kind = stored_kind(target.resource)
-        if target.tenant != ALL_TENANTS:
-            prefix = resource_prefix(kind, target.tenant, target.namespace)
-            return await self._backend.scan(prefix, at)
-        found, revision = await self._backend.scan(ROOT_PREFIX, at)
-        wanted = (kind.group, kind.plural)
-        return [(key, entry) for key, entry in found if parse_key(key)[:2] == wanted], revision
+        first, *others = stored_kinds(target.resource)
+        if target.tenant == ALL_TENANTS:
+            found, revision = await self._backend.scan(ROOT_PREFIX, at)
+            wanted = {(kind.group, kind.plural) for kind in (first, *others)}
+            return [(key, entry) for key, entry in found if parse_key(key)[:2] in wanted], revision
+        where = target.tenant, target.namespace
+        found, revision = await self._backend.scan(resource_prefix(first, *where), at)
+        for kind in others:
+            more, _ = await self._backend.scan(resource_prefix(kind, *where), revision)
+            found = sorted([*found, *more], key=itemgetter(0))
+        return found, revision
 
     async def create(
         self, target: Target, wire: Any, by: Writer, *, dry_run: bool = False

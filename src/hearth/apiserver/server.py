@@ -160,8 +160,9 @@ class ApiServer:
         measured.is_about(verb or asked.request.method, target.resource.kind.plural)
         if verb is None or (target.tenant == ALL_TENANTS and verb not in ("list", "watch")):
             raise MethodNotAllowed(f"{asked.request.method} is not supported on this path")
-        if target.resource.shown is not None and verb not in ("get", "list", "watch"):
-            kind, shown = target.resource.kind, target.resource.shown.of
+        if target.resource.shown and verb not in ("get", "list", "watch"):
+            kind = target.resource.kind
+            shown = " and ".join(str(one.of) for one in target.resource.shown)
             raise MethodNotAllowed(f"{kind} are what {shown} mean: {verb} those instead")
         act = self._chosen(verb, target)
         if asked.user is not ANONYMOUS:

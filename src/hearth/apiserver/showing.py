@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 from hearth.api.kinds import Kind
+from hearth.api.meta import ObjectKey
 from hearth.api.registry import Resource
 from hearth.apiserver.codec import decode, encode_stored
 from hearth.store import Entry, Event
+from hearth.store.core.keys import object_key, parse_key
+
+Get: TypeAlias = Callable[[str], Entry | None]  #: the newest value of a store key
 
 
-def stored_kind(resource: Resource) -> Kind:
-    """The kind under which its objects are in the store."""
-    return resource.shown.of if resource.shown is not None else resource.kind
+def stored_kinds(resource: Resource) -> tuple[Kind, ...]:
+    """The kinds under which its objects are in the store."""
+    return tuple(one.of for one in resource.shown) or (resource.kind,)
 
 
-def stored_name(resource: Resource, name: str) -> str | None:
-    """The stored object's name; None when no object can be shown under that name."""
-    suffix = resource.shown.suffix if resource.shown is not None else ""
-    return name.removesuffix(suffix) if name.endswith(suffix) else None
+def stored_keys(resource: Resource, key: ObjectKey) -> Iterator[str]:
+    """The store keys of what can be shown under a name."""
+    if not resource.shown:
+        yield object_key(resource.kind, key)
+    for one in resource.shown:
+        if key.name.endswith(one.suffix):
+            yield object_key(one.of, key._replace(name=key.name.removesuffix(one.suffix)))
 
 
-def shown_entry(resource: Resource, entry: Entry | None) -> Entry | None:
+def shown_entry(resource: Resource, key: str, entry: Entry | None, get: Get) -> Entry | None:
     """What is shown for a stored entry; None for nothing."""
-    if entry is None or resource.shown is None:
+    if entry is None or not resource.shown:
         return entry
-    made = resource.shown.make(decode(entry))
+    group, plural, own = parse_key(key)
+    one = next(one for one in resource.shown if (one.of.group, one.of.plural) == (group, plural))
+    beside = None
+    if one.beside is not None:
+        kind, namespace, name = one.beside
+        found = get(object_key(kind, ObjectKey(own.tenant, namespace, name)))
+        beside = decode(found) if found is not None else None
+    made = one.make(decode(entry), beside)
     return None if made is None else replace(entry, value=encode_stored(made))
 
 
-def shown_event(resource: Resource, event: Event) -> Event | None:
+def shown_event(resource: Resource, event: Event, get: Get) -> Event | None:
     """What a stored object's change means for what is shown; None when it means nothing."""
-    if resource.shown is None:
+    if not resource.shown:
         return event
-    old, new = shown_entry(resource, event.old), shown_entry(resource, event.new)
+    old, new = (shown_entry(resource, event.key, each, get) for each in (event.old, event.new))
     before, after = (None if each is None else each.value for each in (old, new))
     return None if before == after else replace(event, old=old, new=new)

@@ -16,10 +16,10 @@ from hearth.api.tables import make_table
 from hearth.apiserver.codec import decode
 from hearth.apiserver.core.paths import ALL_TENANTS, Target
 from hearth.apiserver.objects import Objects, rendered, selected
-from hearth.apiserver.showing import shown_event, stored_kind
+from hearth.apiserver.showing import Get, shown_event, stored_kinds
 from hearth.kit.clock import Clock
 from hearth.store import Compacted, Entry, Event
-from hearth.store.core.keys import ROOT_PREFIX, parse_key, resource_prefix
+from hearth.store.core.keys import ROOT_PREFIX, parse_key, resource_prefix, tenant_prefix
 
 BOOKMARK_INTERVAL_S = 60.0  #: so that a quiet watch does not fall out of the kept history
 _INITIAL_BATCH = 100  #: objects sent in one piece at the start
@@ -49,7 +49,7 @@ class Watching:
 
     async def stream(self, target: Target, options: WatchOptions) -> AsyncIterator[bytes]:
         """Lines of JSON watch events until the timeout."""
-        sender = _Sender(target, options)
+        sender = _Sender(target, options, self._objects.backend.get)
         deadline = asyncio.get_running_loop().time() + min(options.timeout_s, TIMEOUT_MAX_S)
         try:
             after = int(options.resource_version or 0)
@@ -71,11 +71,8 @@ class Watching:
     async def _follow(
         self, sender: _Sender, target: Target, after: int, deadline: float
     ) -> AsyncIterator[bytes]:
-        kind = stored_kind(target.resource)
-        prefix = ROOT_PREFIX if target.tenant == ALL_TENANTS else ""
-        prefix = prefix or resource_prefix(kind, target.tenant, target.namespace)
         loop = asyncio.get_running_loop()
-        watch = self._objects.backend.watch(prefix, after)
+        watch = self._objects.backend.watch(_watched(target), after)
         bookmark_at = min(loop.time() + BOOKMARK_INTERVAL_S, deadline)
         try:
             while (now := loop.time()) < deadline:
@@ -92,14 +89,26 @@ class Watching:
             watch.close()
 
 
+def _watched(target: Target) -> str:
+    """The store's prefix below which everything is that the client can be told of."""
+    if target.tenant == ALL_TENANTS:
+        return ROOT_PREFIX
+    first, *others = stored_kinds(target.resource)
+    if others:
+        return tenant_prefix(target.tenant)
+    return resource_prefix(first, target.tenant, target.namespace)
+
+
 class _Sender:
     """Turns store events into watch events for one client."""
 
-    def __init__(self, target: Target, options: WatchOptions) -> None:
+    def __init__(self, target: Target, options: WatchOptions, get: Get) -> None:
         self._target = target
+        self._get = get
         self.options = options
-        kind = stored_kind(target.resource)
-        self._wanted = (kind.group, kind.plural)
+        kinds = stored_kinds(target.resource)
+        self._wanted = {(kind.group, kind.plural) for kind in kinds}
+        self._sifts = target.tenant == ALL_TENANTS or len(kinds) > 1
 
     def selects(self, entry: Entry | None) -> bool:
         """Whether the client asked for the object."""
@@ -114,9 +123,9 @@ class _Sender:
         """The watch events of store events: an object may also enter or leave the selection."""
         lines = []
         for stored in events:
-            if self._target.tenant == ALL_TENANTS and parse_key(stored.key)[:2] != self._wanted:
+            if self._sifts and not self._is_meant(stored.key):
                 continue
-            event = shown_event(self._target.resource, stored)
+            event = shown_event(self._target.resource, stored, self._get)
             if event is None:
                 continue
             had, has = self.selects(event.old), self.selects(event.new)
@@ -126,6 +135,11 @@ class _Sender:
             elif had and event.old is not None:
                 lines.append(self.line("DELETED", event.key, event.old, now, event.revision))
         return lines
+
+    def _is_meant(self, key: str) -> bool:
+        group, plural, own = parse_key(key)
+        namespace = self._target.namespace
+        return (group, plural) in self._wanted and namespace in ("", own.namespace)
 
     def line(self, kind: str, key: str, entry: Entry, now: datetime, revision: int = 0) -> bytes:
         """One watch event."""

@@ -20,12 +20,13 @@ from hearth.api.kinds import POD, POOLED_REPLICA_SET, REVISION
 from hearth.api.meta import (
     ObjectKey,
     Wire,
+    annotations_of,
     is_condition_true,
     is_deleting,
     labels_of,
     spec_of,
 )
-from hearth.api.names import REVISION_LABEL, SCALE_REASON_ANNOTATION
+from hearth.api.names import REVISION_LABEL, SCALE_REASON_ANNOTATION, SPARE_BURST_ANNOTATION
 from hearth.api.observability import metric_labels
 from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import TICK_S, Answer, Observation, State, decide, resumed
@@ -121,7 +122,7 @@ class ShardAutoscaler:
             decided.active_s = self._clock.monotonic_s()
             if decided.replicas < replicas:
                 decided.replicas = replicas
-                answer = Answer(replicas, "a request waited")
+                answer = Answer(replicas, "a request waited", None)
                 self._tasks.start(self._scale(key, answer), name=f"scale {key}")
         return got
 
@@ -212,9 +213,16 @@ class ShardAutoscaler:
 
     def set_scale(self, key: ObjectKey, known: Known, answer: Answer) -> None:
         """Set the scale if it differs from the one that is set, and tell of it."""
+        turned = answer.has_room is not None and answer.has_room != known.has_room
+        known.has_room ^= turned
         if answer.replicas != known.replicas:
             known.replicas = answer.replicas
             self._tasks.start(self._scale_and_tell(key, answer), name=f"scale {key}")
+        elif turned:
+            self._tasks.start(
+                self._write(key, {"metadata": {"annotations": _room(answer)}}),
+                name=f"room of {key}",
+            )
 
     async def _scale_and_tell(self, key: ObjectKey, answer: Answer) -> None:
         """Set the scale and say so in an event; a cold start has no write to spare for one."""
@@ -225,19 +233,25 @@ class ShardAutoscaler:
 
     async def _scale(self, key: ObjectKey, answer: Answer) -> bool:
         """Set the scale; whether it was set."""
-        meta = {"annotations": {SCALE_REASON_ANNOTATION: answer.reason}}
-        scale = {"metadata": meta, "spec": {"replicas": answer.replicas}}
+        meta = {"annotations": {SCALE_REASON_ANNOTATION: answer.reason, **_room(answer)}}
+        if not await self._write(key, {"metadata": meta, "spec": {"replicas": answer.replicas}}):
+            return False
+        facts = {"revision": str(key), "to_pods": answer.replicas, "reason": answer.reason}
+        log.info("scaled", extra={"f": facts})
+        return True
+
+    async def _write(self, key: ObjectKey, patch: Wire) -> bool:
+        """Patch the set; whether it was. What could not be written is decided again."""
         try:
-            await self._client.patch(POOLED_REPLICA_SET, key.namespace, key.name, scale)
+            await self._client.patch(POOLED_REPLICA_SET, key.namespace, key.name, patch)
         except NotFound:
             return False
         except (ApiError, ConnectionError) as error:
             log.warning("not scaled", extra={"f": {"revision": key, "because": str(error)}})
             if (decided := self._decided.get(key)) is not None:
                 decided.replicas = self._replicas_in_cache(key)
+                decided.has_room = self._has_room_in_cache(key)
             return False
-        facts = {"revision": str(key), "to_pods": answer.replicas, "reason": answer.reason}
-        log.info("scaled", extra={"f": facts})
         return True
 
     def _ready_pods(self, key: ObjectKey) -> int:
@@ -262,6 +276,7 @@ class ShardAutoscaler:
         reached = is_condition_true(revision, "Ready")
         spec, state = decider_spec(revision, self._defaults), State(reached_initial=reached)
         decided = Known(spec, now, state, replicas=self._replicas_in_cache(key))
+        decided.has_room = self._has_room_in_cache(key)
         if not self._started:
             decided.state = resumed(now, decided.replicas, reached_initial=reached)
         self._decided[key] = decided
@@ -270,6 +285,11 @@ class ShardAutoscaler:
     def _replicas_in_cache(self, key: ObjectKey) -> int:
         replica_set = self._sets.get(key)
         return int(spec_of(replica_set).get("replicas") or 0) if replica_set else 0
+
+    def _has_room_in_cache(self, key: ObjectKey) -> bool:
+        replica_set = self._sets.get(key)
+        said = annotations_of(replica_set).get(SPARE_BURST_ANNOTATION) if replica_set else None
+        return said == "true"
 
     def _revision_changed(self, change: Change) -> None:
         if change.new is None or is_deleting(change.new):
@@ -293,6 +313,13 @@ class ShardAutoscaler:
                 if not self._started:
                     reached = decided.state.reached_initial
                     decided.state = resumed(now, new, reached_initial=reached)
+
+
+def _room(answer: Answer) -> dict[str, str]:
+    """The annotation that tells of room for a burst."""
+    if answer.has_room is None:
+        return {}
+    return {SPARE_BURST_ANNOTATION: str(answer.has_room).lower()}
 
 
 def _revision_of(pod: Wire) -> list[str]:

@@ -36,6 +36,7 @@ class Known:
     active_s: float = -1e9  #: when there last was a request
     poked_s: float = -1e9
     replicas: int = 0  #: the scale as set, ahead of the cache
+    has_room: bool = False  #: for the burst to be ready for, as told
     answer: Answer | None = None  #: the last one
     _floor: Floor | None = None  #: of the schedule, as it was last looked up
     _gateways: dict[str, _Seen] = field(default_factory=dict)

@@ -24,6 +24,7 @@ from hearth.api.names import (
 from hearth.client import Client
 from hearth.gateway import instruments
 from hearth.gateway.activator import Activator
+from hearth.gateway.announcing import Place, announce
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.routing import cluster_name, parse_cluster_name
@@ -141,6 +142,7 @@ class Gateway:
                 group.create_task(self._send_reports(), name="stats")
                 await envoy.ready.wait()
                 group.create_task(self._keep_lease(), name="lease")
+                group.create_task(self._announce(), name="announcing")
                 self.ready.set()
         finally:
             await self._activator.close()
@@ -197,6 +199,21 @@ class Gateway:
                 await asyncio.sleep(1)
 
     # Lease
+
+    async def _announce(self) -> None:
+        """Tell where it is; once is enough."""
+        settings = self._settings
+        place = Place(
+            settings.host, self.http_port, self.https_port, settings.inside_host, self.inside_port
+        )
+        while True:
+            try:
+                await announce(self._client, place)
+            except (ApiError, ConnectionError) as error:
+                log.warning("gateway not announced", extra={"f": {"because": str(error)}})
+                await asyncio.sleep(1)
+            else:
+                return
 
     async def _keep_lease(self) -> None:
         """Renew the Lease, and note in it what Envoy has been told, as soon as it has."""

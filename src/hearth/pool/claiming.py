@@ -47,7 +47,12 @@ from hearth.pool import instruments
 from hearth.pool.core import claims as core
 from hearth.pool.core.matching import matching_pools
 from hearth.pool.core.scaling import trouble_of
-from hearth.pool.resources import make_adoption, make_claimed, make_fallback_pod
+from hearth.pool.resources import (
+    fallback_name,
+    make_adoption,
+    make_claimed,
+    make_fallback_pod,
+)
 from hearth.pool.specialising import Listening, Taken, secret_of, specialise
 from hearth.runtime import Change, EventRecorder, Informer, Informers
 from hearth.runtime.environment import EnvironmentFault, resolve_environment
@@ -138,7 +143,7 @@ class Claiming:
         limits = (*self._quotas.list(), *self._ranges.list())
         if not any(namespace_of(limit) == key.namespace for limit in limits):
             return template
-        pod = make_fallback_pod(replica_set, f"{key.name}-{secrets.token_hex(3)[:5]}")
+        pod = make_fallback_pod(replica_set, fallback_name(replica_set, secrets.token_hex(3)))
         try:
             allowed = await self._client.create(POD, pod, dry_run=True)
         except Forbidden as error:
@@ -264,7 +269,7 @@ class Claiming:
 
     async def _fall_back(self, replica_set: Wire, started: float) -> Activation:
         """Make an ordinary pod and wait until it is ready."""
-        name = f"{name_of(replica_set)}-{secrets.token_hex(3)[:5]}"
+        name = fallback_name(replica_set, secrets.token_hex(3))
         ready = asyncio.get_running_loop().create_future()
         self._waiting[name] = ready
         try:

@@ -19,6 +19,7 @@ from hearth.api.meta import (
 from hearth.api.names import (
     CLAIMED_AT_ANNOTATION,
     CLAIMED_FROM_ANNOTATION,
+    DEPLOYMENT_SUFFIX,
     PODPOOL_LABEL,
     PYTHON_RUNTIME_IMAGE,
     SYSTEM_NAMESPACE,
@@ -28,6 +29,7 @@ from hearth.api.names import (
 from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE
 from hearth.pool.core.scaling import TEMPLATE_HASH_ANNOTATION, hash_template
 
+_NAME_MAX, _RANDOM = 63, 5  #: characters of a pod's name, and those of them that are random
 DEFAULT_LEVEL = 4  #: of the default pool: a handful of apps may wake at once
 
 
@@ -57,6 +59,12 @@ def make_warm_pod(pool: Wire, name: str, secret_digest: str) -> Wire:
         },
         "spec": {**spec, "restartPolicy": "Never"},
     }
+
+
+def fallback_name(replica_set: Wire, random: str) -> str:
+    """A name for an ordinary pod, as Kubernetes gives one to a pod of Knative's Deployment."""
+    base = f"{name_of(replica_set)}{DEPLOYMENT_SUFFIX}-"
+    return base[: _NAME_MAX - _RANDOM] + random[:_RANDOM]
 
 
 def make_fallback_pod(replica_set: Wire, name: str) -> Wire:

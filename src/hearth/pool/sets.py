@@ -258,6 +258,7 @@ class Sets:
             "readyReplicas": counts.ready,
             "claimedReplicas": counts.claimed,
             "fallbackReplicas": counts.replicas - counts.claimed,
+            **({"addresses": addresses} if (addresses := _addresses(replica_set, pods)) else {}),
             "selector": ",".join(f"{k}={v}" for k, v in sorted(labels.items())),
             "conditions": merge_conditions(was, [condition], rfc3339(self._clock.now())),
         }
@@ -281,6 +282,13 @@ class Sets:
     async def close(self) -> None:
         """Stop what runs beside."""
         await self._tasks.close()
+
+
+def _addresses(replica_set: Wire, pods: list[Wire]) -> list[str]:
+    """Where the pods that are ready answer."""
+    port = container_port(spec_of(spec_of(replica_set).get("template") or {}))
+    places = (app_address(pod, port) for pod in pods if is_routable(pod))
+    return sorted(f"{ip}:{own_port}" for ip, own_port in places)
 
 
 def _owner_uid(pod: Wire) -> list[str]:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from hearth.api.errors import MethodNotAllowed, NotFound
+from hearth.api.http import Request
 from hearth.api.kinds import (
     DEPLOYMENT,
     ENDPOINT_SLICE,
+    ENDPOINTS,
+    INGRESS,
+    NAMESPACE,
     POD,
     POD_AUTOSCALER,
     POOLED_REPLICA_SET,
     REVISION,
+    ROUTE,
     SERVERLESS_SERVICE,
 )
 from tests.unit.apiserver.running import run
@@ -94,14 +100,154 @@ def test_a_revision_without_a_route_is_unreachable(tmp_path):
     run(tmp_path, story)
 
 
-def test_a_serverless_service_proxies_at_zero(tmp_path):
+async def with_set(api, *addresses, room=None):
+    """A set of ``app-00001``, and where its pods are; ``room`` for a burst, as told."""
+    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
+    told = {"hearth.dev/spare-burst-capacity": room} if room else {}
+    meta = {"name": "app-00001", "namespace": "default", "annotations": told}
+    await api.client.create(POOLED_REPLICA_SET, {"metadata": meta, "spec": spec})
+    patch = {"status": {"replicas": 2, "readyReplicas": 1, "addresses": list(addresses)}}
+    name = "default", "app-00001"
+    await api.client.patch(POOLED_REPLICA_SET, *name, patch, subresource="status")
+
+
+async def held_at(api, ip, port):
+    """Requests are held there."""
+    await api.client.create(NAMESPACE, {"metadata": {"name": "knative-serving"}})
+    subset = {"addresses": [{"ip": ip}], "ports": [{"port": port}]}
+    meta = {"name": "activator-service", "namespace": "knative-serving"}
+    await api.client.create(ENDPOINTS, {"metadata": meta, "subsets": [subset]})
+
+
+async def where(api, service, namespace="default"):
+    """Addresses and ports of a service's slices."""
+    label = f"kubernetes.io/service-name={service}"
+    found = await api.client.list(ENDPOINT_SLICE, namespace, label_selector=label)
+    addresses = [a for one in found.items for e in one["endpoints"] for a in e["addresses"]]
+    return addresses, [port["port"] for one in found.items for port in one["ports"]]
+
+
+PODS = "10.0.0.1:8080", "10.0.0.2:8080"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "room", "mode", "want"),
+    [
+        pytest.param((), None, "Proxy", (["10.9.9.9"], [80]), id="at-zero"),
+        pytest.param((), "true", "Proxy", (["10.9.9.9"], [80]), id="at-zero-again"),
+        pytest.param(PODS, None, "Proxy", (["10.9.9.9"], [80]), id="not-told"),
+        pytest.param(PODS, "false", "Proxy", (["10.9.9.9"], [80]), id="no-room"),
+        pytest.param(PODS, "true", "Serve", (["10.0.0.1", "10.0.0.2"], [8080]), id="room"),
+        pytest.param(("127.0.0.1:1", "127.0.0.1:2"), "true", "Serve",
+                     (["127.0.0.1", "127.0.0.1"], []), id="ports-of-their-own"),
+    ],
+)  # fmt: skip
+def test_requests_go_to_pods_with_room_for_a_burst_and_are_held_else(
+    tmp_path, addresses, room, mode, want
+):
     async def story(api):
-        await with_status(api, desired=0, actual=0, active="False")
+        await held_at(api, "10.9.9.9", 80)
+        await with_set(api, *addresses, room=room)
         sks = await api.client.get(SERVERLESS_SERVICE, "default", "app-00001")
-        assert (sks["spec"]["mode"], sks["status"]["privateServiceName"]) == (
-            "Proxy",
-            "app-00001-private",
-        )
+        private = sks["status"]["privateServiceName"]
+        assert (sks["spec"]["mode"], private) == (mode, "app-00001-private")
+        assert await where(api, "app-00001") == want
+        assert await where(api, "activator-service", "knative-serving") == (["10.9.9.9"], [80])
+
+    run(tmp_path, story)
+
+
+def test_nothing_holds_requests_before_there_is_a_gateway(tmp_path):
+    async def story(api):
+        await with_set(api)
+        assert await where(api, "app-00001") == ([], [])
+
+    run(tmp_path, story)
+
+
+def test_slices_of_several_kinds_are_listed_in_pages_and_watched_together(tmp_path):
+    async def story(api):
+        await held_at(api, "10.9.9.9", 80)
+        before = (await api.client.list(ENDPOINT_SLICE)).resource_version
+        await with_set(api)
+        meta = {"name": "p-1", "namespace": "default",
+                "labels": {"serving.knative.dev/revision": "app-00001"}}  # fmt: skip
+        await api.client.create(POD, {"metadata": meta, "spec": TEMPLATE["spec"]})
+        address = {"status": {"podIP": "10.1.2.3"}}
+        await api.client.patch(POD, "default", "p-1", address, subresource="status")
+        names = [await page(api, limit) for limit in (1, 2, 100)]
+        assert names == [["activator-service", "p-1", "app-00001"]] * 3
+
+        async def told():
+            async for event in api.client.watch(ENDPOINT_SLICE, "default", resource_version=before):
+                yield event.type, event.object["metadata"]["name"]
+
+        seen = [one async for one in _first(told(), 2)]
+        assert seen == [("ADDED", "app-00001"), ("ADDED", "p-1")]
+
+    run(tmp_path, story)
+
+
+async def page(api, limit):
+    """The names of all slices, read ``limit`` at a time."""
+    names, token = [], ""
+    while True:
+        query = {"limit": str(limit), "continue": token}
+        path = "/apis/discovery.k8s.io/v1/endpointslices"
+        headers = {"authorization": "Bearer admin"}
+        answered = await api.server(Request("GET", path, query, headers, b""))
+        answer = msgspec.json.decode(answered.body)
+        names += [one["metadata"]["name"] for one in answer["items"]]
+        token = answer["metadata"].get("continue", "")
+        if not token:
+            return names
+
+
+async def _first(events, count):
+    async for event in events:
+        yield event
+        count -= 1
+        if not count:
+            return
+
+
+def test_an_ingress_says_what_the_gateway_does_for_a_route(tmp_path):
+    async def story(api):
+        made = await api.client.create(
+            ROUTE,
+            {"metadata": {"name": "app", "namespace": "default"},
+             "spec": {"traffic": [{"revisionName": "app-00001", "percent": 100}]}},
+        )  # fmt: skip
+        with pytest.raises(NotFound):
+            await api.client.get(INGRESS, "default", "app")
+        traffic = [
+            {"revisionName": "app-00001", "percent": 90},
+            {"revisionName": "app-00002", "percent": 10, "tag": "new",
+             "url": "http://new-app.default.example.com:8080"},
+        ]  # fmt: skip
+        ready = [{"type": "IngressReady", "status": "True"}]
+        url = "https://app.default.example.com:8443"
+        status = {"url": url, "traffic": traffic, "conditions": ready}
+        await api.client.patch(ROUTE, "default", "app", {"status": status}, subresource="status")
+        found = await api.client.get(INGRESS, "default", "app")
+        shares = {
+            rule["hosts"][0]: [
+                (split["serviceName"], split["percent"])
+                for split in rule["http"]["paths"][0]["splits"]
+            ]
+            for rule in found["spec"]["rules"]
+        }
+        both = [("app-00001", 90), ("app-00002", 10)]
+        assert shares == {
+            "app.default": both,
+            "app.default.example.com": both,
+            "new-app.default": [("app-00002", 100)],
+            "new-app.default.example.com": [("app-00002", 100)],
+        }
+        [tls] = found["spec"]["tls"]
+        assert tls["hosts"] == ["app.default.example.com"]
+        assert tls["secretName"] == f"route-{made['metadata']['uid']}"
+        assert conditions_of(found)["Ready"] == "True"
 
     run(tmp_path, story)
 

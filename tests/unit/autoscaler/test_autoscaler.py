@@ -326,3 +326,35 @@ def test_a_revision_of_somebody_elses_class_is_left_alone():
         return rig.replicas(), rig.scaled()
 
     assert run_story(story, with_app(replicas=1, **{"class": "mine.example.com"})) == (1, 0)
+
+
+# Room for a burst
+
+
+def room_of(rig):
+    [found] = rig.api.all(POOLED_REPLICA_SET)
+    return (found["metadata"].get("annotations") or {}).get("hearth.dev/spare-burst-capacity")
+
+
+def test_room_for_a_burst_is_told_when_it_comes_and_when_it_goes_and_not_between():
+    options = {"target_burst_capacity": "7", "target": "10", "panic_threshold_percentage": "1000"}
+
+    async def story(rig):
+        told = []
+        for in_flight in (0, 9):
+            await rig.load(20, in_flight=in_flight, requests=1)
+            told.append(room_of(rig))
+        return told, rig.scaled()
+
+    assert run_story(story, with_app(replicas=1, min_scale="1", **options)) == (
+        ["true", "false"],
+        2,
+    )
+
+
+def test_without_room_from_the_start_nothing_is_written():
+    async def story(rig):
+        await rig.load(20, in_flight=1, requests=1)
+        return room_of(rig), rig.scaled()
+
+    assert run_story(story, with_app(replicas=1, min_scale="1")) == (None, 0)

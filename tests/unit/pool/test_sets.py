@@ -136,3 +136,24 @@ def test_an_activation_of_an_unknown_revision_is_refused():
         return None
 
     assert play(succeeding, 0, story) == 404
+
+
+def test_a_set_says_where_its_ready_pods_answer():
+    async def story(client, sets, claiming):
+        made = await client.get(POOLED_REPLICA_SET, KEY.namespace, KEY.name)
+        owner = {"apiVersion": made["apiVersion"], "kind": "PooledReplicaSet", "name": KEY.name,
+                 "uid": made["metadata"]["uid"], "controller": True}  # fmt: skip
+        for name, ip, ready in (("b", "10.0.0.2", "True"), ("a", "10.0.0.1", "True"),
+                                ("c", "10.0.0.3", "False")):  # fmt: skip
+            labels = {"serving.knative.dev/revision": KEY.name}
+            meta = {"name": name, "namespace": KEY.namespace, "labels": labels,
+                    "ownerReferences": [owner]}  # fmt: skip
+            conditions = [{"type": "Ready", "status": ready}]
+            status = {"phase": "Running", "podIP": ip, "conditions": conditions}
+            await client.create(POD, {"metadata": meta, "spec": {}})
+            await client.patch(POD, KEY.namespace, name, {"status": status}, subresource="status")
+        await asyncio.sleep(1)
+        found = await client.get(POOLED_REPLICA_SET, KEY.namespace, KEY.name)
+        return status_of(found).get("addresses")
+
+    assert play(succeeding, 3, story) == ["10.0.0.1:8080", "10.0.0.2:8080"]

@@ -63,7 +63,12 @@ class Answer:
     reason: str
     #: requests that could come at once beyond the burst to have room for; below 0 there is too
     #: little room (Knative then sends requests through its activator), always with a target of -1
-    excess_burst: int = 0
+    excess_burst: int | None = 0  #: None: not known
+
+    @property
+    def has_room(self) -> bool | None:
+        """Whether there is room for the burst to be ready for, if that is known."""
+        return None if self.excess_burst is None else self.excess_burst >= 0
 
 
 def resumed(at_s: float, replicas: int, *, reached_initial: bool) -> State:

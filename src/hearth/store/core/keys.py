@@ -18,9 +18,14 @@ def object_key(kind: Kind, key: ObjectKey) -> str:
     return f"{resource_prefix(kind, key.tenant)}{key.namespace or '-'}/{key.name}"
 
 
+def tenant_prefix(tenant: str) -> str:
+    """The prefix of all objects of a tenant."""
+    return f"{ROOT_PREFIX}{tenant}/"
+
+
 def resource_prefix(kind: Kind, tenant: str, namespace: str = "") -> str:
     """The prefix of all objects of a kind in a tenant, or in one of its namespaces."""
-    prefix = f"{ROOT_PREFIX}{tenant}/{kind.group or 'core'}/{kind.plural}/"
+    prefix = f"{tenant_prefix(tenant)}{kind.group or 'core'}/{kind.plural}/"
     return f"{prefix}{namespace}/" if namespace else prefix
 
 

@@ -5,12 +5,12 @@ Source: knative.dev/serving pkg/reconciler/route/resources/certificate.go.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Iterator
 
 from hearth.api.config import NetworkConfig
-from hearth.api.meta import Wire, name_of, uid_of
+from hearth.api.meta import Wire, name_of
 from hearth.api.names import CLUSTER_DOMAIN, CLUSTER_LOCAL_DOMAIN, EXTERNAL_DOMAIN, ROUTE_LABEL
+from hearth.api.networking import route_certificate
 from hearth.controllers.core.tls import Wanted, make_certificate, wants_certificates
 from hearth.controllers.route.core.domains import BadHostError, Domain
 
@@ -49,7 +49,7 @@ def _outside(
     if EXTERNAL_DOMAIN not in certificate_types(route, domain.network) or domain.is_local(route):
         return
     for tag in sorted({"", *tags} - local):
-        yield Wanted(_name(route, tag), [domain.host(route, tag)], domain.base(route))
+        yield Wanted(route_certificate(route, tag), [domain.host(route, tag)], domain.base(route))
 
 
 def _inside(route: Wire, tags: Collection[str], domain: Domain) -> Iterator[Wanted]:
@@ -57,8 +57,6 @@ def _inside(route: Wire, tags: Collection[str], domain: Domain) -> Iterator[Want
         return
     for tag in sorted({"", *tags}):
         hosts = sorted(domain.inside_hosts(route, tag))
-        yield Wanted(f"{_name(route, tag)}-local", hosts, CLUSTER_DOMAIN, CLUSTER_LOCAL_DOMAIN)
-
-
-def _name(route: Wire, tag: str) -> str:
-    return f"route-{uid_of(route)}" + (f"-{zlib.adler32(tag.encode())}" if tag else "")
+        yield Wanted(
+            f"{route_certificate(route, tag)}-local", hosts, CLUSTER_DOMAIN, CLUSTER_LOCAL_DOMAIN
+        )
