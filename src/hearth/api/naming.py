@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-_NAME_MAX = 63  #: characters of a DNS label
+NAME_MAX = 63  #: characters of a DNS label
 _DIGEST_LENGTH = 32  #: hexadecimal digits of an MD5
 
 
@@ -18,8 +18,8 @@ def child_name(parent: str, suffix: str) -> str:
     Source:
         knative.dev/pkg/kmeta ChildName.
     """
-    assert len(suffix) < _NAME_MAX - _DIGEST_LENGTH, suffix
-    if len(parent) <= _NAME_MAX - len(suffix):
+    assert len(suffix) < NAME_MAX - _DIGEST_LENGTH, suffix
+    if len(parent) <= NAME_MAX - len(suffix):
         return parent + suffix
     digest = hashlib.md5(parent.encode(), usedforsecurity=False).hexdigest()
-    return parent[: _NAME_MAX - _DIGEST_LENGTH - len(suffix)] + digest + suffix
+    return parent[: NAME_MAX - _DIGEST_LENGTH - len(suffix)] + digest + suffix

@@ -60,7 +60,7 @@ class Shown:
     of: Kind  #: the stored kind
     #: The object shown for a stored one, or None; the second argument is ``beside``.
     make: Callable[[Wire, Wire | None], Wire | None]
-    suffix: str = ""  #: what is added to the stored object's name
+    suffix: str = ""  #: what is added to the stored object's name, by ``naming.child_name``
     beside: Beside | None = None  #: one more stored object that it takes to tell
 
 

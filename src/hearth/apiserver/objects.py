@@ -20,6 +20,7 @@ from hearth.api.errors import (
 )
 from hearth.api.kinds import NAMESPACE
 from hearth.api.meta import ObjectKey, Wire, is_deleting, metadata, name_of, uid_of
+from hearth.api.naming import NAME_MAX
 from hearth.api.registry import Resource
 from hearth.api.selectors import Selector
 from hearth.apiserver.codec import (
@@ -94,6 +95,12 @@ class Objects:
             entry = shown_entry(target.resource, key, await self._backend.read(key), get)
             if entry is not None:
                 return entry
+        if target.resource.shown and len(target.name) == NAME_MAX:  # it may have been cut
+            where = Target(target.tenant, target.resource, target.namespace)
+            entries, _ = await self.find(where, Selector(), Selector())
+            for _, entry in entries:
+                if name_of(decode(entry)) == target.name:
+                    return entry
         raise _not_found(target)
 
     async def find(

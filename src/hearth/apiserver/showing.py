@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from hearth.api.kinds import Kind
 from hearth.api.meta import ObjectKey
+from hearth.api.naming import child_name
 from hearth.api.registry import Resource
 from hearth.apiserver.codec import decode, encode_stored
 from hearth.store import Entry, Event
@@ -22,12 +23,13 @@ def stored_kinds(resource: Resource) -> tuple[Kind, ...]:
 
 
 def stored_keys(resource: Resource, key: ObjectKey) -> Iterator[str]:
-    """The store keys of what can be shown under a name."""
+    """The store keys of what can be shown under a name; one that was cut does not tell."""
     if not resource.shown:
         yield object_key(resource.kind, key)
     for one in resource.shown:
-        if key.name.endswith(one.suffix):
-            yield object_key(one.of, key._replace(name=key.name.removesuffix(one.suffix)))
+        stored = key.name.removesuffix(one.suffix)
+        if child_name(stored, one.suffix) == key.name:
+            yield object_key(one.of, key._replace(name=stored))
 
 
 def shown_entry(resource: Resource, key: str, entry: Entry | None, get: Get) -> Entry | None:

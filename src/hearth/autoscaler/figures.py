@@ -71,7 +71,7 @@ class Figures:
         per, unit = ("rps", "_per_second") if known.spec.metric == RPS else ("concurrency", "")
         return [
             *found,
-            ("kn_revision_capacity_excess", answer.excess_burst if answer else 0),
+            ("kn_revision_capacity_excess", (answer.excess_burst or 0) if answer else 0),
             ("kn_revision_panic_mode", known.state.panic_since_s is not None),
             (f"kn_revision_{per}_stable{unit}", known.stable.average(now_s)),
             (f"kn_revision_{per}_panic{unit}", known.panic.average(now_s)),

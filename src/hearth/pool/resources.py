@@ -26,6 +26,7 @@ from hearth.api.names import (
     USER_CONTAINER,
     USER_PORT,
 )
+from hearth.api.naming import child_name
 from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE
 from hearth.pool.core.scaling import TEMPLATE_HASH_ANNOTATION, hash_template
 
@@ -63,7 +64,7 @@ def make_warm_pod(pool: Wire, name: str, secret_digest: str) -> Wire:
 
 def fallback_name(replica_set: Wire, random: str) -> str:
     """A name for an ordinary pod, as Kubernetes gives one to a pod of Knative's Deployment."""
-    base = f"{name_of(replica_set)}{DEPLOYMENT_SUFFIX}-"
+    base = child_name(name_of(replica_set), DEPLOYMENT_SUFFIX) + "-"
     return base[: _NAME_MAX - _RANDOM] + random[:_RANDOM]
 
 

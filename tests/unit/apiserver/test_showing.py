@@ -271,6 +271,24 @@ def test_a_deployment_has_knatives_name_and_the_sets_numbers(tmp_path):
     run(tmp_path, story)
 
 
+def test_a_long_name_is_cut_as_knatives_and_found(tmp_path):
+    async def story(api):
+        long = "a" * 57 + "-00001"
+        for name in (long, "app-00001"):
+            spec = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
+            meta = {"name": name, "namespace": "default"}
+            await api.client.create(POOLED_REPLICA_SET, {"metadata": meta, "spec": spec})
+        [cut, _] = (await api.client.list(DEPLOYMENT, "default")).items
+        name = cut["metadata"]["name"]
+        assert (len(name), name.endswith("-deployment")) == (63, True)
+        assert (await api.client.get(DEPLOYMENT, "default", name)) == cut
+        for other in (f"{long}-deployment", f"b{name[1:]}"):
+            with pytest.raises(NotFound):
+                await api.client.get(DEPLOYMENT, "default", other)
+
+    run(tmp_path, story)
+
+
 def test_a_pod_with_an_address_is_an_endpoint_of_its_revision(tmp_path):
     async def story(api):
         for name, labels in (("p-1", {"serving.knative.dev/revision": "app-00001"}), ("p-2", {})):

@@ -22,6 +22,7 @@ from hearth.api.meta import (
     uid_of,
 )
 from hearth.api.names import PRIVATE_SUFFIX, REVISION_LABEL, SPARE_BURST_ANNOTATION
+from hearth.api.naming import child_name
 from hearth.api.pods import app_address, is_ready
 from hearth.api.podspec import FreeForm
 from hearth.api.shown.parts import head, protocol
@@ -53,7 +54,7 @@ def serverless_service(replica_set: Wire) -> Wire:
     status = {
         "observedGeneration": generation_of(replica_set) or 1,
         "serviceName": name_of(replica_set),
-        "privateServiceName": name_of(replica_set) + PRIVATE_SUFFIX,
+        "privateServiceName": child_name(name_of(replica_set), PRIVATE_SUFFIX),
         "conditions": conditions,
     }
     shown = head(replica_set, SERVERLESS_SERVICE, dict(labels_of(replica_set)))
@@ -90,7 +91,7 @@ def endpoint_slice(pod: Wire) -> Wire | None:
         "conditions": {"ready": ready, "serving": ready, "terminating": False},
         "targetRef": {**reference, "uid": uid_of(pod)},
     }
-    labels = {**labels_of(pod), _SERVICE_NAME_LABEL: revision + PRIVATE_SUFFIX}
+    labels = {**labels_of(pod), _SERVICE_NAME_LABEL: child_name(revision, PRIVATE_SUFFIX)}
     return {
         **head(pod, ENDPOINT_SLICE, labels),
         "addressType": "IPv6" if ":" in ip else "IPv4",

@@ -15,6 +15,7 @@ from hearth.api.meta import (
     uid_of,
 )
 from hearth.api.names import AUTOSCALING_PREFIX
+from hearth.api.naming import child_name
 from hearth.api.pods import user_container
 
 
@@ -27,7 +28,7 @@ def head(stored: Wire, kind: Kind, labels: dict[str, str], suffix: str = "") -> 
     }
     uid = uuid.uuid5(uuid.NAMESPACE_OID, f"{uid_of(stored)} {kind}")
     meta = {
-        "name": name_of(stored) + suffix,
+        "name": child_name(name_of(stored), suffix),
         "namespace": metadata(stored).get("namespace"),
         "uid": str(uid),
         "resourceVersion": metadata(stored).get("resourceVersion"),

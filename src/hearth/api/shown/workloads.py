@@ -26,6 +26,7 @@ from hearth.api.names import (
     ROUTE_LABEL,
     ROUTING_STATE_LABEL,
 )
+from hearth.api.naming import child_name
 from hearth.api.shown.parts import head, protocol
 
 _REACHABILITY = {"active": "Reachable", "reserve": "Unreachable"}
@@ -43,7 +44,7 @@ def pod_autoscaler(revision: Wire) -> Wire:
     scales = {"desiredScale": status.get("desiredReplicas"), "actualScale": _actual(revision)}
     names = {
         "serviceName": name_of(revision),
-        "metricsServiceName": name_of(revision) + PRIVATE_SUFFIX,
+        "metricsServiceName": child_name(name_of(revision), PRIVATE_SUFFIX),
     }
     return {
         **head(revision, POD_AUTOSCALER, _labels(revision)),
