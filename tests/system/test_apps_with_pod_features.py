@@ -6,8 +6,16 @@ import os
 
 import pytest
 
-from hearth.api.errors import NotFound
-from hearth.api.kinds import CONFIG_MAP, POD, RESOURCE_QUOTA, REVISION, SECRET, SERVICE
+from hearth.api.errors import Forbidden, NotFound
+from hearth.api.kinds import (
+    CONFIG_MAP,
+    NAMESPACE,
+    POD,
+    RESOURCE_QUOTA,
+    REVISION,
+    SECRET,
+    SERVICE,
+)
 from hearth.api.meta import condition_of
 from tests.system.running import eventually
 
@@ -118,6 +126,67 @@ def test_a_quota_stops_a_revision_and_is_told(running, source):
     delete(running, RESOURCE_QUOTA, "few")
     eventually(lambda: running.call("crowded").body == b"here", what="it answers after all")
     delete(running, SERVICE, "crowded")
+
+
+HARDENED = {
+    "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True,
+    "runAsUser": 4242, "seccompProfile": {"type": "RuntimeDefault"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def secured(running):
+    """Sets the level of namespace default; without one again after the test."""
+
+    def to(level):
+        _secure(running, level)
+
+    yield to
+    to(None)
+
+
+def _secure(running, level):
+    name = "pod-security.kubernetes.io/enforce"
+    labels = {"metadata": {"labels": {name: level}}}
+    running.api(lambda client: client.patch(NAMESPACE, "", "default", labels))
+
+
+def test_a_strict_namespace_has_warm_pods_that_fit_it(running, source, secured):
+    secured("restricted")
+    code = source(app__py=APP)
+    with pytest.raises(Forbidden, match='violates PodSecurity "restricted:latest"'):
+        put(running, SERVICE, service("loose", code))
+    put(running, SERVICE, service("fitting", code, container={"securityContext": HARDENED}))
+    eventually(
+        lambda: running.call("fitting", "/me").body.startswith(b"4242 "), what="it runs as 4242"
+    )
+    eventually(lambda: pods_of(running, "fitting"), what="its pod is adopted")
+    [pod] = pods_of(running, "fitting")
+    assert pod["metadata"]["annotations"]["hearth.dev/claimed-from"] == "python"
+    delete(running, SERVICE, "fitting")
+
+
+def test_a_namespace_that_became_stricter_stops_new_pods_and_is_told(running, source, secured):
+    code = source(app__py="def handle(request):\n    return 'here'\n")
+    at_zero = {"autoscaling.knative.dev/initial-scale": "0"}
+    wire = service("shut", code)
+    wire["spec"]["template"]["metadata"]["annotations"] |= at_zero
+    put(running, SERVICE, wire)
+    eventually(
+        lambda: running.condition(SERVICE, "shut", "Ready").get("status") == "True",
+        what="it is ready",
+    )
+    secured("restricted")
+    answer = running.call("shut")
+    assert answer.status == 503
+    assert b'violates PodSecurity "restricted:latest": allowPrivilegeEscalation' in answer.body
+    eventually(
+        lambda: condition(running, "shut", "ResourcesAvailable").get("reason") == "FailedCreate",
+        what="the revision tells",
+    )
+    secured(None)
+    eventually(lambda: running.call("shut").body == b"here", what="it answers after all")
+    delete(running, SERVICE, "shut")
 
 
 FETCHING = """

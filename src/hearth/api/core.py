@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import field
 
+from hearth.api.errors import FieldError
 from hearth.api.kinds import (
     CONFIG_MAP,
     CORE_EVENT,
@@ -20,8 +21,9 @@ from hearth.api.kinds import (
     SECRET,
     SERVICE_ACCOUNT,
 )
-from hearth.api.meta import Wire, spec_of, status_of
+from hearth.api.meta import Wire, labels_of, spec_of, status_of
 from hearth.api.pod_rules import default_pod, validate_pod
+from hearth.api.podsecurity import label_faults
 from hearth.api.podspec import FreeForm, PodSpec, Quantities
 from hearth.api.registry import Column, Resource, at, condition, plain_fields
 from hearth.api.views import Condition, LocalObjectReference, ObjectMeta, ObjectReference, View
@@ -224,6 +226,11 @@ def default_namespace(wire: Wire, old: Wire | None = None) -> Wire:
     return {**wire, "metadata": {**meta, "labels": labels}, "spec": spec, "status": status}
 
 
+def validate_namespace(wire: Wire, old: Wire | None) -> list[FieldError]:
+    """A namespace's Pod Security labels have values that are known."""
+    return label_faults(labels_of(wire))
+
+
 def _ready_containers(wire: Wire) -> str:
     statuses = status_of(wire).get("containerStatuses") or ()
     ready = sum(bool(status.get("ready")) for status in statuses)
@@ -293,7 +300,7 @@ RESOURCES = (
     ),
     Resource(
         NAMESPACE, Namespace, "namespace", ("ns",), (), frozenset({"status"}),
-        (Column("Status", at("status", "phase")),), default_namespace,
+        (Column("Status", at("status", "phase")),), default_namespace, validate_namespace,
         name_pattern="dns-1123-label",
     ),
     Resource(

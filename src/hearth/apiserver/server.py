@@ -29,6 +29,7 @@ from hearth.apiserver.packages import Packages, parse_package_path
 from hearth.apiserver.reading import Reading
 from hearth.apiserver.reviews import Reviews
 from hearth.apiserver.rules import ClusterRules
+from hearth.apiserver.security import PodSecurity
 from hearth.apiserver.streaming import PodStreams
 from hearth.apiserver.tokens import ISSUER, Tokens
 from hearth.apiserver.writing import Writing
@@ -75,7 +76,8 @@ class ApiServer:
         self._reviews = Reviews(objects, authenticator, self._authorizer, tokens)
         self._tokens = tokens
         reading, writing = Reading(objects, logs, clock), Writing(objects, clock)
-        self._rules, streams = ClusterRules(objects), PodStreams(objects, logs)
+        self._rules, self._security = ClusterRules(objects), PodSecurity(objects)
+        streams = PodStreams(objects, logs)
         metrics = PodMetrics(objects, logs, clock)
         self._computed: dict[str, Act] = {"get": metrics.get, "list": metrics.list}
         #: What is done, by Kubernetes' word for it.
@@ -171,7 +173,7 @@ class ApiServer:
             return await act(asked)
         if target.resource.kind in ROLES_AND_BINDINGS:
             await self._check_grant(asked, act)
-        return await act(self._rules.applied(asked))
+        return await act(self._security.applied(self._rules.applied(asked)))
 
     async def _check_grant(self, asked: Asked, act: Act) -> None:
         """Nobody gives rights away that they do not have: try it dry, and look at what it makes."""

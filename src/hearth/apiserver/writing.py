@@ -27,6 +27,7 @@ from hearth.apiserver.core.patching import (
 )
 from hearth.apiserver.core.paths import Target
 from hearth.apiserver.objects import Change, Objects, Outcome
+from hearth.apiserver.security import PodSecurity
 from hearth.apiserver.subresources import adopt, bind, scale_of, with_scale
 from hearth.kit.clock import Clock
 from hearth.store.core.keys import parse_key
@@ -39,6 +40,7 @@ class Writing:
         self._objects = objects
         self._clock = clock
         self._admission = Admission(objects)
+        self._security = PodSecurity(objects)
 
     async def create(self, asked: Asked) -> Response:
         """A new object."""
@@ -173,6 +175,8 @@ class Writing:
         with contextlib.suppress(NotFound):  # which adopting says better
             pod = decode(await self._objects.get(whole))
         namespace = str(metadata(body if isinstance(body, dict) else {}).get("namespace") or "")
+        if pod and namespace and namespace != whole.namespace:
+            self._security.check_adoption(whole.tenant, pod, body)
         where = (whole.resource, whole.tenant, namespace if namespace != whole.namespace else "")
         async with self._admission.within_quota(*where, pod):
             outcome = await adopt(self._objects, whole, body, by)

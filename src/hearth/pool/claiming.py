@@ -17,12 +17,13 @@ from collections.abc import Callable
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
 from hearth.api.code import is_runtime, specialisation_of
 from hearth.api.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
-from hearth.api.kinds import LIMIT_RANGE, POD, POD_POOL, RESOURCE_QUOTA, SECRET
+from hearth.api.kinds import LIMIT_RANGE, NAMESPACE, POD, POD_POOL, RESOURCE_QUOTA, SECRET
 from hearth.api.meta import (
     ObjectKey,
     Wire,
     annotations_of,
     key_of,
+    labels_of,
     name_of,
     namespace_of,
     spec_of,
@@ -37,6 +38,7 @@ from hearth.api.pods import (
     is_routable,
     user_container,
 )
+from hearth.api.podsecurity.levels import PRIVILEGED, policy_of
 from hearth.client import Client
 from hearth.kit.backoff import backoff_s
 from hearth.kit.clock import Clock
@@ -86,6 +88,7 @@ class Claiming:
         self.pods.on_change(self._pod_changed)
         self._quotas = informers.of(RESOURCE_QUOTA, label_selector="")
         self._ranges = informers.of(LIMIT_RANGE, label_selector="")
+        self._namespaces = informers.of(NAMESPACE, label_selector="")
         self._tasks = TaskGroup()
         self._waiting: dict[str, asyncio.Future[Wire]] = {}  #: for fallback pods, by name
         self._runs_since: dict[str, float] = {}  #: of those, when a container of theirs ran
@@ -133,7 +136,7 @@ class Claiming:
         return await self._fall_back(replica_set, started)
 
     async def _allowed(self, replica_set: Wire) -> Wire:
-        """The pod spec of one more instance, as the namespace's quotas and limit ranges allow it.
+        """The pod spec of one more instance, as its namespace's policy and limits allow it.
 
         Raises:
             ActivationError: they do not.
@@ -141,7 +144,9 @@ class Claiming:
         key = key_of(replica_set)
         template = spec_of(spec_of(replica_set).get("template") or {})
         limits = (*self._quotas.list(), *self._ranges.list())
-        if not any(namespace_of(limit) == key.namespace for limit in limits):
+        namespace = self._namespaces.get(ObjectKey(key.tenant, "", key.namespace)) or {}
+        is_free = policy_of(labels_of(namespace)).enforce.name == PRIVILEGED
+        if is_free and not any(namespace_of(limit) == key.namespace for limit in limits):
             return template
         pod = make_fallback_pod(replica_set, fallback_name(replica_set, secrets.token_hex(3)))
         try:

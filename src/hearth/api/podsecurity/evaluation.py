@@ -1,0 +1,44 @@
+"""Whether a level allows a pod.
+
+Source: k8s.io/pod-security-admission policy/registry.go: baseline's checks first, each level's in
+the order of their names; restricted has stricter ones in place of some of baseline's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hearth.api.meta import Wire
+from hearth.api.podsecurity import baseline, restricted
+from hearth.api.podsecurity.checked import Checked, Finding
+from hearth.api.podsecurity.levels import PRIVILEGED, RESTRICTED, Level
+
+_BASELINE: tuple[Callable[[Checked], Finding], ...] = (
+    baseline.app_armor, baseline.capabilities, baseline.host_namespaces, baseline.host_paths,
+    baseline.host_ports, baseline.host_probes, baseline.privileged, baseline.proc_mount,
+    baseline.selinux, baseline.seccomp, baseline.sysctls, baseline.windows_host_process,
+)  # fmt: skip
+_REPLACED = frozenset({
+    baseline.capabilities, baseline.host_paths, baseline.proc_mount, baseline.seccomp,
+})  # fmt: skip
+_RESTRICTED = (
+    *(check for check in _BASELINE if check not in _REPLACED),
+    restricted.privilege_escalation, restricted.capabilities, baseline.proc_mount_of_any,
+    restricted.volumes, restricted.non_root, restricted.user, restricted.seccomp,
+)  # fmt: skip
+
+
+def violations(level: Level, spec: Wire, annotations: Mapping[str, str]) -> str:
+    """What in a pod is more than the level allows, in Kubernetes' words; empty when nothing is.
+
+    Args:
+        level: with the version of its rules.
+        spec: of a pod, or of a template of pods.
+        annotations: the pod's.
+    """
+    if level.name == PRIVILEGED:
+        return ""
+    checks = _RESTRICTED if level.name == RESTRICTED else _BASELINE
+    pod = Checked(spec, annotations, level.minor)
+    found = [finding for check in checks if (finding := check(pod)) is not None]
+    return ", ".join(f"{reason} ({detail})" for reason, detail in found)
