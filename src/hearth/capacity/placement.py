@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from hearth.api.errors import NotFound
-from hearth.api.kinds import NODE, POD
+from hearth.api.kinds import NAMESPACE, NODE, POD
 from hearth.api.meta import (
     ObjectKey,
     Wire,
@@ -24,7 +24,7 @@ from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part
 from hearth.kit.times import rfc3339
-from hearth.runtime import Change, Informers, Result, WorkQueue, run_controller
+from hearth.runtime import Change, EventRecorder, Informers, Result, WorkQueue, run_controller
 
 _BY_NODE = "node"
 
@@ -32,12 +32,16 @@ _BY_NODE = "node"
 class Placement:
     """Gives each pod a node. Belongs to one event loop."""
 
-    def __init__(self, client: Client, informers: Informers, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, informers: Informers, clock: Clock, events: EventRecorder
+    ) -> None:
         self._client = client
         self._clock = clock
+        self._events = events
         self._informers = informers
         self._queue = WorkQueue()
         self._nodes = informers.of(NODE, label_selector="")
+        self._namespaces = informers.of(NAMESPACE, label_selector="")
         self._pods = informers.of(POD, label_selector="")
         self._pods.add_index(_BY_NODE, _node_of)
         self._placed: dict[ObjectKey, tuple[str, Wire]] = {}  #: bound, but not in the cache yet
@@ -59,7 +63,8 @@ class Placement:
         if pod is None or is_deleting(pod) or spec_of(pod).get("nodeName"):
             self._unplaced.discard(key)
             return Result()
-        node, why = choose_node(pod, self._nodes.list(), self._on_node())
+        namespaces = {name_of(one): labels_of(one) for one in self._namespaces.list()}
+        node, why = choose_node(pod, self._nodes.list(), self._on_node(), namespaces)
         if not node:
             self._unplaced.add(key)
             await self._say(key, pod, why)
@@ -95,6 +100,7 @@ class Placement:
         if was.get("message") == why:
             return
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+        self._events.record(pod, "Warning", "FailedScheduling", why)
         conditions = merge_conditions(
             status_of(pod).get("conditions") or (),
             [{**condition, "message": why}],
@@ -113,7 +119,8 @@ class Placement:
             self._queue.add(change.key)
             return
         self._placed.pop(change.key, None)
-        if change.new is None or is_finished(change.object):
+        placed = change.old is None or not spec_of(change.old).get("nodeName")
+        if placed or change.new is None or is_finished(change.object):
             self._retry()
 
     def _node_changed(self, change: Change) -> None:
@@ -129,7 +136,7 @@ def _room(node: Wire) -> tuple[object, ...]:
     """What of a node placement depends on: heartbeats change none of it."""
     status = status_of(node)
     taken = is_condition_true(node, "Ready"), spec_of(node).get("unschedulable")
-    return *taken, labels_of(node), status.get("allocatable")
+    return *taken, spec_of(node).get("taints"), labels_of(node), status.get("allocatable")
 
 
 def _node_of(pod: Wire) -> list[str]:

@@ -425,8 +425,11 @@ class NodeAgent:
 
 def _capacity(settings: NodeSettings) -> dict[str, str]:
     memory_kib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    disk = os.statvfs(next(at for at in (settings.state, *settings.state.parents) if at.exists()))
     return {
         "cpu": str(os.cpu_count() or 1),
         "memory": f"{memory_kib}Ki",
+        "ephemeral-storage": f"{disk.f_blocks * disk.f_frsize // 1024}Ki",
         "pods": str(settings.max_pods),
+        **settings.resources,
     }

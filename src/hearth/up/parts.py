@@ -21,6 +21,7 @@ from hearth.kit.clock import SystemClock
 from hearth.kit.metrics import Source, serve_metrics
 from hearth.kit.tasks import Part
 from hearth.node import NodeAgent, NodeSettings
+from hearth.node.core.capacity import parse_resources
 from hearth.node.network import planned_gateway
 from hearth.pool import Pool
 from hearth.runtime import EventRecorder, Informers
@@ -77,7 +78,7 @@ def make_controller(
     pool = Pool(client, informers, clock, events)
     autoscaler = ShardAutoscaler(client, informers, pool, clock, events)
     pool.follow_load(autoscaler.busy)
-    placement = Placement(client, informers, clock)
+    placement = Placement(client, informers, clock, events)
     parts = [
         Part("controller events", events.run),
         *serving,
@@ -131,6 +132,7 @@ def make_node(client: Client, informers: Informers, settings: Settings) -> tuple
         state=Path(settings.state) / "node",
         cgroups=settings.cgroups,
         netns=settings.netns,
+        resources=parse_resources(settings.node_resources),
     )
     clock = SystemClock()
     events = EventRecorder(client, "hearth-node", clock)

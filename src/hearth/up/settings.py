@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from hearth.node.core.capacity import parse_resources
+
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of all processes: each reads those that concern its parts."""
@@ -34,3 +36,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     node_name: str = ""  #: empty: the host's name
     cgroups: str = "auto"  #: on, off or auto: limits per pod
     netns: str = "auto"  #: on, off or auto: a network namespace per pod
+    node_resources: str = ""  #: extended resources that the node has: NAME=AMOUNT,…
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be read, before anything starts."""
+        parse_resources(self.node_resources)

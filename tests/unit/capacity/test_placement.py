@@ -3,12 +3,12 @@
 import asyncio
 
 from hearth.api.errors import Conflict
-from hearth.api.kinds import NODE, POD
+from hearth.api.kinds import CORE_EVENT, NODE, POD
 from hearth.api.meta import condition_of, spec_of
 from hearth.capacity import Placement
 from hearth.client import Client
 from hearth.kit.clock import SystemClock
-from hearth.runtime import Informers
+from hearth.runtime import EventRecorder, Informers
 from tests.unit.fake_api import FakeApi
 from tests.unit.virtual import run_virtual
 
@@ -36,9 +36,9 @@ def run(story, *nodes):
         for each in nodes:
             api.put(NODE, each)
         client = Client(api)
-        informers = Informers(client)
-        placement = Placement(client, informers, SystemClock())
-        parts = [informers.run, *(part.run for part in placement.parts())]
+        informers, events = Informers(client), EventRecorder(client, "test")
+        placement = Placement(client, informers, SystemClock(), events)
+        parts = [informers.run, events.run, *(part.run for part in placement.parts())]
         tasks = [asyncio.create_task(part()) for part in parts]
         await asyncio.sleep(1)
         try:
@@ -69,11 +69,14 @@ def test_a_pod_that_fits_nowhere_is_told_once_and_placed_when_a_node_comes():
         api.put(NODE, node("b", pods="0"))
         api.put(NODE, {**node("c"), "metadata": {"name": "c"}})
         await asyncio.sleep(1)
-        return said, [path for _, path in api.writes if path.endswith("status")], placed(api)
+        events = [event["reason"] for event in api.all(CORE_EVENT)]
+        writes = [path for _, path in api.writes if path.endswith("status")]
+        return said, writes, placed(api), events
 
-    said, writes, where = run(story)
+    said, writes, where, events = run(story)
+    assert set(events) == {"FailedScheduling"}
     assert (said["status"], said["reason"]) == ("False", "Unschedulable")
-    assert said["message"] == "there is no node"
+    assert said["message"] == "no nodes available to schedule pods"
     assert len(writes) <= 2  # at most once for each reason
     assert where == {"p": "c"}
 
@@ -108,3 +111,23 @@ def test_a_binding_that_conflicts_is_tried_again():
         return refused, placed(api)
 
     assert run(story, node("a")) == ({"p": None}, {"p": "a"})
+
+
+def test_a_pod_that_wants_another_beside_it_is_placed_when_that_one_is():
+    async def story(api):
+        term = {"topologyKey": "host", "labelSelector": {"matchLabels": {"app": "db"}}}
+        rule = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+        wanting = pod("web")
+        wanting["spec"]["affinity"] = {"podAffinity": rule}
+        api.put(POD, wanting)
+        await asyncio.sleep(1)
+        before = placed(api)
+        friend = pod("db")
+        friend["metadata"]["labels"] = {"app": "db"}
+        api.put(POD, friend)
+        await asyncio.sleep(1)
+        return before["web"], placed(api)["web"]
+
+    there = node("a")
+    there["metadata"]["labels"] = {"host": "a"}
+    assert run(story, there) == (None, "a")

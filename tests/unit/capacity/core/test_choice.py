@@ -1,52 +1,69 @@
 import pytest
 
 from hearth.capacity.core.choice import choose_node
+from tests.unit.capacity.core.world import node, pod
 
 
-def node(name, *, ready="True", pods="10", labels=None, unschedulable=False, **allocatable):
-    return {
-        "metadata": {"name": name, "labels": labels or {}},
-        "spec": {"unschedulable": unschedulable},
-        "status": {
-            "conditions": [{"type": "Ready", "status": ready}],
-            "allocatable": {"pods": pods, **allocatable},
-        },
-    }
-
-
-def pod(selector=None, **requests):
-    container = {"resources": {"requests": requests}} if requests else {}
-    return {"spec": {"nodeSelector": selector, "containers": [container]}}
+def choose(wanted, *nodes, **on_node):
+    return choose_node(wanted, nodes, on_node, {})
 
 
 def test_the_node_with_the_fewest_pods_takes_it():
-    on_node = {"a": [pod(), pod()], "b": [pod()]}
-    assert choose_node(pod(), [node("a"), node("b")], on_node) == ("b", "")
+    assert choose(pod(), node("a"), node("b"), a=[pod(), pod()], b=[pod()]) == ("b", "")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "nodes", "why"),
+    ("wanted", "given", "why"),
     [
-        pytest.param(pod(), [], "there is no node", id="none"),
-        pytest.param(pod(), [node("a", ready="False")], "1 node(s) were not ready", id="not-ready"),
-        pytest.param(pod(), [node("a", unschedulable=True)], "1 node(s) were unschedulable",
+        pytest.param(pod(), node("a", ready="False"), "node(s) were not ready", id="not-ready"),
+        pytest.param(pod(), node("a", unschedulable=True), "node(s) were unschedulable",
                      id="cordoned"),
-        pytest.param(pod({"disk": "ssd"}), [node("a")],
-                     "nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
-                     id="selector"),
-        pytest.param(pod(), [node("a", pods="1")], "1 Too many pods", id="full"),
-        pytest.param(pod(cpu="1500m"), [node("a", cpu="2")], "1 Insufficient cpu.", id="cpu"),
-        pytest.param(pod(memory="2Gi"), [node("a", memory="1Gi")], "1 Insufficient memory.",
-                     id="memory"),
+        pytest.param(pod(nodeSelector={"disk": "ssd"}), node("a"),
+                     "node(s) didn't match Pod's node affinity/selector", id="selector"),
+        pytest.param(pod(), node("a", taints=[{"key": "gpu", "value": "yes",
+                                               "effect": "NoSchedule"}]),
+                     "node(s) had untolerated taint {gpu: yes}", id="taint"),
+        pytest.param(pod(), node("a", pods="1"), "Too many pods", id="full"),
+        pytest.param(pod(cpu="1500m"), node("a", cpu="2"), "Insufficient cpu", id="cpu"),
+        pytest.param(
+            pod(topologySpreadConstraints=[{"maxSkew": 1, "topologyKey": "zone",
+                                            "labelSelector": {}}]),
+            node("a"), "node(s) didn't match pod topology spread constraints", id="spread"),
+        pytest.param(
+            pod(affinity={"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+                {"topologyKey": "host", "labelSelector": {}}]}}),
+            node("a", labels={"host": "a"}), "node(s) didn't match pod anti-affinity rules",
+            id="anti-affinity"),
     ],
 )  # fmt: skip
-def test_a_node_that_cannot_take_it_says_why(wanted, nodes, why):
-    chosen, said = choose_node(wanted, nodes, {"a": [pod(cpu="1")]})
-    assert chosen == ""
-    assert why in said
+def test_a_node_that_cannot_take_it_says_why_as_kube_scheduler_does(wanted, given, why):
+    said = choose(wanted, given, a=[pod(cpu="1")])
+    assert said == ("", f"0/1 nodes are available: 1 {why}.")
 
 
-def test_a_selector_that_matches_and_room_enough():
-    nodes = [node("a", labels={"disk": "ssd"}, cpu="2", memory="1Gi")]
-    wanted = pod({"disk": "ssd"}, cpu="1", memory="512Mi")
-    assert choose_node(wanted, nodes, {"a": [pod(cpu="1")]})[0] == "a"
+def test_all_reasons_are_counted():
+    nodes = [node("a", cpu="1"), node("b", cpu="1", memory="1Gi"), node("c", unschedulable=True)]
+    said = choose(pod(cpu="2", memory="2Gi"), *nodes)[1]
+    assert said == (
+        "0/3 nodes are available: 1 Insufficient memory, 1 node(s) were unschedulable, "
+        "2 Insufficient cpu."
+    )
+
+
+def test_without_nodes_there_is_nothing_to_choose():
+    assert choose(pod()) == ("", "no nodes available to schedule pods")
+
+
+def test_what_is_preferred_comes_before_what_is_empty():
+    liked = {"weight": 1, "preference": {"matchExpressions": [
+        {"key": "disk", "operator": "In", "values": ["ssd"]}]}}  # fmt: skip
+    prefers = pod(
+        affinity={"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [liked]}}
+    )
+    nodes = [node("a"), node("b", labels={"disk": "ssd"})]
+    assert choose(prefers, *nodes, b=[pod()])[0] == "b"
+
+
+def test_a_taint_that_only_would_rather_not_comes_before_what_is_empty():
+    rather_not = {"key": "k", "effect": "PreferNoSchedule"}
+    assert choose(pod(), node("a", taints=[rather_not]), node("b"), b=[pod()])[0] == "b"
