@@ -43,13 +43,16 @@ class Tools:
     home: Path
     kubeconfig: Path
 
-    def kubectl(self, *arguments: str, stdin: str = "", fails: bool = False) -> Done:
-        return self._run("kubectl", arguments, stdin, fails)
+    def kubectl(
+        self, *arguments: str, stdin: str = "", fails: bool = False, warns: bool = False
+    ) -> Done:
+        """Run it; what it says on stderr is no warning, unless it ``warns``."""
+        return self._run("kubectl", arguments, stdin, fails, warns)
 
     def kn(self, *arguments: str, fails: bool = False) -> Done:
-        return self._run("kn", arguments, "", fails)
+        return self._run("kn", arguments, "", fails, warns=False)
 
-    def _run(self, name, arguments, stdin, fails) -> Done:
+    def _run(self, name, arguments, stdin, fails, warns) -> Done:
         environ = {
             "HOME": str(self.home), "KUBECONFIG": str(self.kubeconfig), "PATH": os.environ["PATH"],
             **({"KUBE_EDITOR": os.environ["KUBE_EDITOR"]} if "KUBE_EDITOR" in os.environ else {}),
@@ -60,7 +63,9 @@ class Tools:
         )  # fmt: skip
         done = Done(ran.returncode, ran.stdout, ran.stderr)
         assert (done.code != 0) == fails, f"{name} {' '.join(arguments)}: {done}"
-        if not fails:  # nearly all manifests here leave Kubernetes' defaults, as most users' do
+        if (
+            not fails and not warns
+        ):  # nearly all manifests here leave Kubernetes' defaults, as most users' do
             said = [line for line in done.err.splitlines() if INSECURE not in line]
             assert not [line for line in said if "arning" in line or "rror" in line], done.err
         return done

@@ -15,13 +15,15 @@ from hearth.api import (
     shown,
     storage,
 )
-from hearth.api.config.admission import validate_config_map
+from hearth.api.config.admission import config_map_notices, validate_config_map
 from hearth.api.kinds import CONFIG_MAP
 from hearth.api.registry import Resource
 
 RESOURCES: tuple[Resource, ...] = (
     *(
-        replace(each, validate=validate_config_map) if each.kind == CONFIG_MAP else each
+        replace(each, validate=validate_config_map, notices=config_map_notices)
+        if each.kind == CONFIG_MAP
+        else each
         for each in core.RESOURCES
     ),
     *serving.RESOURCES,

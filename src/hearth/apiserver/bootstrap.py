@@ -8,6 +8,7 @@ import secrets
 
 from hearth.api.access import bootstrap_roles
 from hearth.api.accounts import ROOT_CA
+from hearth.api.config.initial import initial_config_maps
 from hearth.api.errors import AlreadyExists
 from hearth.api.kinds import (
     CLUSTER_ROLE,
@@ -46,6 +47,7 @@ async def bootstrap(client: Client, pki: Pki) -> None:
     token, key = secrets.token_urlsafe(32).encode(), secrets.token_bytes(32)
     await asyncio.gather(
         *(_furnish(client, name, pki) for name in NAMESPACES),
+        *(_create(client, CONFIG_MAP, wire) for wire in initial_config_maps()),
         *(_create(client, CLUSTER_ROLE, role) for role in bootstrap_roles()),
         _create(client, STORAGE_CLASS, local_class()),
         _create(client, SECRET, _secret("internal", token=token)),

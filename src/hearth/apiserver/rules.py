@@ -41,17 +41,18 @@ class ClusterRules:
         self._objects = objects
         self._read: dict[str, _Read] = {}
 
-    def applied(self, asked: Asked) -> Asked:
-        """The request, with the kind that it is about as the config maps want it.
+    def applied(self, asked: Asked) -> tuple[Asked, ServingConfig]:
+        """The request, with the kind that it is about as the config maps want it, and those.
 
         What our controllers write was allowed when its template was.
         """
         configured = asked.target.resource.configured
         if configured is None or asked.target.subresource:
-            return asked
+            return asked, ADMITTED
         ours = asked.user.name.startswith("hearth:")
         config = ADMITTED if ours else self._config(asked.target.tenant)
-        return replace(asked, target=replace(asked.target, resource=configured(config)))
+        target = replace(asked.target, resource=configured(config))
+        return replace(asked, target=target), config
 
     def _config(self, tenant: str) -> ServingConfig:
         entries = {name: self._entry(tenant, name) for name in _NAMES}

@@ -32,6 +32,7 @@ from hearth.apiserver.rules import ClusterRules
 from hearth.apiserver.security import PodSecurity
 from hearth.apiserver.streaming import PodStreams
 from hearth.apiserver.tokens import ISSUER, Tokens
+from hearth.apiserver.trials import PodTrials
 from hearth.apiserver.writing import Writing
 from hearth.kit.clock import Clock
 
@@ -77,6 +78,9 @@ class ApiServer:
         self._tokens = tokens
         reading, writing = Reading(objects, logs, clock), Writing(objects, clock)
         self._rules, self._security = ClusterRules(objects), PodSecurity(objects)
+        self._trials = PodTrials(
+            objects, lambda asked: writing.create(self._security.applied(asked))
+        )
         streams = PodStreams(objects, logs)
         metrics = PodMetrics(objects, logs, clock)
         self._computed: dict[str, Act] = {"get": metrics.get, "list": metrics.list}
@@ -173,7 +177,8 @@ class ApiServer:
             return await act(asked)
         if target.resource.kind in ROLES_AND_BINDINGS:
             await self._check_grant(asked, act)
-        return await act(self._security.applied(self._rules.applied(asked)))
+        asked, config = self._rules.applied(asked)
+        return await self._trials.act(self._security.applied(asked), act, config.features)
 
     async def _check_grant(self, asked: Asked, act: Act) -> None:
         """Nobody gives rights away that they do not have: try it dry, and look at what it makes."""

@@ -93,7 +93,8 @@ class Writing:
             return await self._apply(asked, patch)
         by, warnings = asked.writer(self._clock.now()), []
         if media == MERGE_PATCH and isinstance(patch, dict):  # what it leaves alone was checked
-            warnings = check_fields(target.resource, patch, by.strictness, target.name)
+            placed = _to_apply(target, patch)
+            warnings = check_fields(target.resource, placed, by.strictness, target.name)
 
         def change(wire: Wire) -> Wire:
             changed = patched(wire, patch, media)

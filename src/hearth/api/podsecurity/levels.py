@@ -14,7 +14,7 @@ from hearth.api.errors import FieldError
 PREFIX = "pod-security.kubernetes.io/"
 PRIVILEGED, BASELINE, RESTRICTED = NAMES = ("privileged", "baseline", "restricted")
 MODES = ("enforce", "audit", "warn")
-LATEST = 35  #: minor version of the Kubernetes whose rules are the latest here
+OLDEST, LATEST = 25, 35  #: minor versions of the Kubernetes whose rules are known here
 _VERSION = re.compile(r"v1\.([0-9]|[1-9][0-9]*)$")
 
 
@@ -33,7 +33,7 @@ class Level:
     def minor(self) -> int:
         """The minor version whose rules hold."""
         found = _VERSION.match(self.version)
-        return min(int(found[1]), LATEST) if found else LATEST
+        return max(OLDEST, min(int(found[1]), LATEST)) if found else LATEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ def test_a_namespace_without_labels_is_privileged():
 def test_rules_newer_than_ours_are_ours():
     assert Level("baseline", "v1.99").minor == Level("baseline").minor == 35
     assert Level("baseline", "v1.30").minor == 30
+    assert Level("baseline", "v1.0").minor == 25
 
 
 def test_labels_that_are_not_known_are_named():
