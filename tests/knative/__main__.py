@@ -112,7 +112,8 @@ class Runner:
 
     def run(self, only: str, tries: int) -> list[Outcome]:
         """Every test once, then those that failed again, each alone."""
-        found = {one.test: one for one in self._once(only, self._parallel, "")}
+        parallel = self._suite.parallel or self._parallel
+        found = {one.test: one for one in self._once(only, parallel, "")}
         for attempt in range(2, tries + 1):
             failed = sorted({o.test.split("/")[0] for o in found.values() if o.outcome == FAILED})
             for test in failed:
@@ -137,12 +138,14 @@ class Runner:
             "-disable-logstream", "-enable-alpha", "-enable-beta", f"-dockerrepo={REPOSITORY}",
             f"-ingress-class={INGRESS_CLASS}",
             "-spoofinterval=100ms", "-spooftimeout=2m",
+            *(["-test.short"] if self._suite.short else []),
         ]  # fmt: skip
+        environ = {**environment(self._running), **self._suite.environ}
         started = time.monotonic()
         with log.open("wb") as out:
             subprocess.run(
                 command, cwd=self._source.folder / self._suite.package, stdout=out,
-                stderr=subprocess.STDOUT, env=environment(self._running), check=False,
+                stderr=subprocess.STDOUT, env=environ, check=False,
             )  # fmt: skip
         print(f"{self._suite.name}{suffix}: {time.monotonic() - started:.0f} s", flush=True)
         events = subprocess.run(

@@ -44,11 +44,17 @@ class Suite:
     config: ConfigMaps = field(default_factory=dict)  #: on top of ``CONFIG``, while it runs
     tag: str = "e2e"
     timeout: str = "10m"
+    short: bool = False  #: leave out what its authors find long
+    parallel: int = 0  #: tests at a time; 0: as the runner says
+    environ: dict[str, str] = field(default_factory=dict)  #: variables that it reads
 
 
 def _features(*names: str) -> ConfigMaps:
     return {"config-features": dict.fromkeys(names, "Enabled")}
 
+
+#: How ``test/e2e-external-domain-tls-tests.sh`` has certificates issued; here by our own authority.
+_CERTIFICATES: dict[str, dict[str, str]] = {"SelfSignedPerKsvc": {}}
 
 SUITES: tuple[Suite, ...] = (
     Suite("api", "test/conformance/api/v1", timeout="40m"),
@@ -62,6 +68,15 @@ SUITES: tuple[Suite, ...] = (
         {"config-autoscaler": {"allow-zero-initial-scale": "true"}},
     ),
     Suite("domainmapping", "test/e2e/domainmapping"),
+    *(
+        Suite(
+            f"externaldomaintls-{how}", "test/e2e/externaldomaintls",
+            {"config-network": {"external-domain-tls": "Enabled", **more}},
+            environ={"EXTERNAL_DOMAIN_TLS_TEST_NAME": how},
+        )
+        for how, more in _CERTIFICATES.items()
+    ),
+    Suite("scale", "test/scale", timeout="20m", parallel=300, short=True),
     Suite(
         "clusterlocaldomaintls", "test/e2e/clusterlocaldomaintls",
         {"config-network": {"cluster-local-domain-tls": "enabled"}},

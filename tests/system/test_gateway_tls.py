@@ -210,6 +210,19 @@ def test_plain_http_is_redirected_but_for_challenges_and_from_inside(on_edge):
     on_edge(story)
 
 
+def test_plain_http_at_the_tls_port_is_sent_to_https(on_edge):
+    async def story(edge, b1):
+        port = edge.gateway.https_port
+        host = f"a.default.localhost:{port}"
+        request = edge.request("a", "/x?y=1", host=host, at=port, allow_redirects=False)
+        async with request as response:
+            location = response.headers.get("location")
+            assert (response.status, location) == (301, f"https://{host}/x?y=1")
+        assert not b1.requests
+
+    on_edge(story)
+
+
 def test_a_name_inside_is_served_over_tls_to_the_inside_alone(on_edge):
     async def story(edge, b1):
         authority, host, inside = Authority(), "a.default.svc", edge.gateway.inside_https_port

@@ -53,10 +53,19 @@ async def announce(client: Client, place: Place) -> None:
 
 
 def make_gateway_service(place: Place) -> Wire:
-    """The Service of what is reached from outside; its node ports are the gateway's own."""
+    """The Service of what is reached from outside: at the usual ports, and at those of URLs.
+
+    The node ports are the gateway's own.
+    """
+    known = {
+        80: ("http", place.http_port),
+        443: ("https", place.https_port),
+        place.http_port: ("http-in-urls", place.http_port),
+        place.https_port: ("https-in-urls", place.https_port),
+    }
     ports = [
         {"name": name, "port": port, "targetPort": own, "nodePort": own}
-        for name, port, own in (("http", 80, place.http_port), ("https", 443, place.https_port))
+        for port, (name, own) in known.items()
     ]
     meta = {"name": GATEWAY_SERVICE, "namespace": SYSTEM_NAMESPACE}
     return {"metadata": meta, "spec": {"type": "LoadBalancer", "ports": ports}}

@@ -218,11 +218,35 @@ def _edge(
         },
         local_reply_config={"mappers": [not_found, _timed_out()]},
     )
+    chain = {"filters": [manager]}
     return {
         "name": name,
         "address": {"socket_address": {"address": address[0], "port_value": address[1]}},
         "freebind": True,  # the network of pods may come after Envoy
-        "filter_chains": [{"filters": [manager], **(_tls() if tls else {})}],
+        **(_told_apart({**chain, **_tls()}, name, timeout) if tls else {"filter_chains": [chain]}),
+    }
+
+
+def _told_apart(secure: Config, name: str, timeout: str) -> Config:
+    """A TLS port's chains: who speaks plain HTTP to it is sent to the same place by ``https``."""
+    routes = [{"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}]
+    manager = _manager(
+        f"{name} plain",
+        http_filters=[_ROUTER],
+        use_remote_address=True,
+        request_headers_timeout=timeout,
+        route_config={
+            "name": f"{name} plain",
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],
+        },
+    )
+    plain = {"filter_chain_match": {"transport_protocol": "raw_buffer"}, "filters": [manager]}
+    inspector = f"{TYPES}.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+    return {
+        "listener_filters": [
+            {"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": inspector}}
+        ],
+        "filter_chains": [{"filter_chain_match": {"transport_protocol": "tls"}, **secure}, plain],
     }
 
 

@@ -28,7 +28,7 @@ def test_a_gateway_is_found_by_its_service(tmp_path, host, address):
     service, held = announced(tmp_path, host)
     assert service["spec"]["type"] == "LoadBalancer"
     ports = {port["port"]: port["nodePort"] for port in service["spec"]["ports"]}
-    assert ports == {80: 8080, 443: 8443}
+    assert ports == {80: 8080, 443: 8443, 8080: 8080, 8443: 8443}
     assert service["status"]["loadBalancer"]["ingress"] == [{"ip": address}]
     [subset] = held["subsets"]
     assert (subset["addresses"], subset["ports"][0]["port"]) == ([{"ip": "10.217.16.1"}], 80)

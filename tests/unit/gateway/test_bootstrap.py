@@ -7,6 +7,7 @@ import envoy.extensions.access_loggers.grpc.v3.als_pb2
 import envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2
 import envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
+import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2
 import pytest
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
