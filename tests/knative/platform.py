@@ -20,8 +20,8 @@ from tests.knative.suites import CONFIG, ConfigMaps
 from tests.system.running import Running, up
 
 SYSTEM = "knative-serving"
-#: Where the suites look for the authority that has signed names inside: cert-manager's.
-CERT_MANAGER, CERT_MANAGER_CA = "cert-manager", "knative-selfsigned-ca"
+#: Where the suites look for the authority that has signed names, inside and outside.
+CERT_MANAGER, CERT_MANAGER_CAS = "cert-manager", ("knative-selfsigned-ca", "ca-key-pair")
 NAMESPACES = (SYSTEM, CERT_MANAGER, "serving-tests", "serving-tests-alt", "tls", "rq-test")
 REPOSITORY = "hearth.test/knative"
 #: Suites run some tests only for the ingress that this names; Envoy is what they are about there.
@@ -68,7 +68,8 @@ def furnish(running: Running) -> None:
     _apply(running, _CLAIM, tests, claim)
     made = make_authority("knative-suites", timedelta(days=365), datetime.now(UTC))
     authority = {"type": TLS_SECRET, "data": data_of(made)}
-    for namespace, name in ((SYSTEM_NAMESPACE, DOMAIN_CA), (CERT_MANAGER, CERT_MANAGER_CA)):
+    places = (SYSTEM_NAMESPACE, DOMAIN_CA), *((CERT_MANAGER, name) for name in CERT_MANAGER_CAS)
+    for namespace, name in places:
         _apply(running, SECRET, namespace, {"metadata": {"name": name}, **authority})
 
 

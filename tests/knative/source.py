@@ -43,9 +43,9 @@ class Source:
         built.mkdir(parents=True, exist_ok=True)
         return cls(go, Path(json.loads(done.stdout)["Dir"]), built)
 
-    def suite(self, name: str, package: str, tag: str) -> Path:
-        """The suite's program."""
-        out = self.built / "suites" / name
+    def suite(self, package: str, tag: str) -> Path:
+        """The program of a package's tests."""
+        out = self.built / "suites" / f"{package.replace('/', '-')}-{tag}"
         flags = ["test", "-c", f"-tags={tag}"]
         return self._build(out, flags, package)
 

@@ -44,7 +44,7 @@ class Suite:
     config: ConfigMaps = field(default_factory=dict)  #: on top of ``CONFIG``, while it runs
     tag: str = "e2e"
     timeout: str = "10m"
-    short: bool = False  #: leave out what its authors find long
+    flags: tuple[str, ...] = ()
     parallel: int = 0  #: tests at a time; 0: as the runner says
     environ: dict[str, str] = field(default_factory=dict)  #: variables that it reads
 
@@ -61,6 +61,17 @@ SUITES: tuple[Suite, ...] = (
     Suite("api-v1beta1", "test/conformance/api/v1beta1"),
     Suite("runtime", "test/conformance/runtime", timeout="40m"),
     Suite("e2e", "test/e2e", timeout="80m"),
+    *(
+        Suite(
+            f"{name}-https", package, {"config-network": {"external-domain-tls": "Enabled"}},
+            timeout="80m", flags=("-https",),
+        )
+        for name, package in (
+            ("api", "test/conformance/api/v1"),
+            ("runtime", "test/conformance/runtime"),
+            ("e2e", "test/e2e"),
+        )
+    ),
     Suite("hpa", "test/e2e", tag="hpa", timeout="30m"),
     Suite("tagheader", "test/e2e/tagheader", _features("tag-header-based-routing")),
     Suite(
@@ -76,7 +87,7 @@ SUITES: tuple[Suite, ...] = (
         )
         for how, more in _CERTIFICATES.items()
     ),
-    Suite("scale", "test/scale", timeout="20m", parallel=300, short=True),
+    Suite("scale", "test/scale", timeout="20m", parallel=300, flags=("-test.short",)),
     Suite(
         "clusterlocaldomaintls", "test/e2e/clusterlocaldomaintls",
         {"config-network": {"cluster-local-domain-tls": "enabled"}},

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _OUTCOMES = {"pass": PASSED, "fail": FAILED, "skip": SKIPPED}
-_SKIP_LINE = "_test.go:"
+_LOGGED = re.compile(r"^\s+\w+\.go:\d+: (.*)")
+_SAID_MAX = 300  #: characters, half from each end: some print whole objects
+_OFFLINE = "offline"
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,11 @@ class Outcome:
 
     @property
     def said(self) -> str:
-        """The last line that the test itself logged, without its place in the file."""
-        lines = [line for line in self.output.splitlines() if _SKIP_LINE in line]
-        return lines[-1].split(": ", 1)[-1].strip() if lines else ""
+        """The last line that was logged, without its place in the file."""
+        lines = [found[1] for line in self.output.splitlines() if (found := _LOGGED.match(line))]
+        said = lines[-1].strip() if lines else ""
+        half = _SAID_MAX // 2
+        return said if len(said) <= _SAID_MAX else f"{said[:half]} … {said[-half:]}"
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Expected:
     suite: str
     test: str
     why: str
+    offline: bool = False  #: fails only on a machine without the internet
 
     def covers(self, test: str) -> bool:
         """Whether it speaks of ``test``."""
@@ -63,7 +69,7 @@ class Verdict:
 
 
 def read_expected(text: str, suites: Iterable[str]) -> list[Expected]:
-    """Read ``expected.toml``: ``[SUITE]`` tables of ``TEST = "why"``.
+    """Read ``expected.toml``: ``[SUITE]`` tables of ``TEST = "why"`` or ``{offline = "why"}``.
 
     Raises:
         ValueError: a suite is unknown, or a reason is missing.
@@ -72,10 +78,12 @@ def read_expected(text: str, suites: Iterable[str]) -> list[Expected]:
     for suite, tests in tomllib.loads(text).items():
         if suite not in set(suites):
             raise ValueError(f"no suite is called {suite!r}")
-        for test, why in tests.items():
+        for test, said in tests.items():
+            offline = isinstance(said, dict) and set(said) == {_OFFLINE}
+            why = said[_OFFLINE] if offline else said
             if not isinstance(why, str) or not why.strip():
                 raise ValueError(f"{suite}.{test}: expected a reason, found {why!r}")
-            found.append(Expected(suite, test, why))
+            found.append(Expected(suite, test, why, offline))
     return found
 
 

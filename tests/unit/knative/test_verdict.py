@@ -36,6 +36,17 @@ def entries(**tests):
     return read_expected(text, SUITES)
 
 
+def test_an_entry_may_hold_for_machines_without_the_internet_alone():
+    [always, offline] = read_expected('[api]\nTestA = "why"\nTestB = { offline = "why" }', SUITES)
+    assert (always.offline, offline.offline, offline.why) == (False, True, "why")
+
+
+def test_what_a_test_said_last_is_cut_in_the_middle():
+    logged = "    a_test.go:1: first\n    helper.go:12: " + "a" * 200 + "b" * 200 + "\n"
+    said = Outcome("TestA", FAILED, output=logged).said
+    assert said == "a" * 150 + " … " + "b" * 150
+
+
 def test_tests_count_by_their_leaves():
     found = outcomes(
         ("run", "TestA", ""), ("run", "TestA/x", ""), ("pass", "TestA/x", ""),
