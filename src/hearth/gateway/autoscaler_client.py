@@ -16,7 +16,8 @@ from hearth.api.activation import (
 )
 from hearth.api.names import DEFAULT_SHARD
 
-_REPORT_TIMEOUT_S = 5.0
+_CONNECT_TIMEOUT_S = 10.0  #: three round trips: it may be on another continent
+_REPORT_TIMEOUT_S = 15.0
 
 
 class AutoscalerClient:
@@ -35,7 +36,7 @@ class AutoscalerClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=60),
             headers={"authorization": f"Bearer {token}"},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=2),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
         )
 
     async def activate(self, request: ActivateRequest) -> Activation:
@@ -60,7 +61,7 @@ class AutoscalerClient:
             async with self._session.post(
                 self._url + path,
                 data=msgspec.json.encode(message),
-                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=2),
+                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
             ) as response:
                 return response.status, await response.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 
 import pytest
 
-from hearth.api.kinds import POD, POOLED_REPLICA_SET
-from hearth.api.meta import is_deleting, name_of, status_of
+from hearth.api.kinds import POD, POOLED_REPLICA_SET, SERVICE
+from hearth.api.meta import is_condition_true, is_deleting, name_of
 from hearth.api.names import SERVICE_LABEL
 from hearth.api.pods import is_ready
 from tests.system.running import eventually
@@ -31,6 +33,67 @@ class Services:
         said = [w for each in named for w in ("--annotation", f"autoscaling.knative.dev/{each}")]
         self.names.append(name)
         return self.running.hearth("deploy", name, "--source", str(folder), *said, *flags)
+
+    def copies(self, of, names, **annotations):
+        """Services of the same package as ``of``'s, made at once; nobody waits for them."""
+        copies = self._copies(of, names, annotations)
+
+        async def make(client):
+            for wire in copies:
+                await client.create(SERVICE, wire)
+
+        self.running.api(make)
+
+    def times_until_ready(self, of, names, **annotations):
+        """Make them one after the other; returns the seconds until each was Ready."""
+        copies = self._copies(of, names, annotations)
+
+        async def ready(client, name):
+            while True:
+                if is_condition_true(await client.get(SERVICE, "default", name), "Ready"):
+                    return
+                await asyncio.sleep(0.005)
+
+        async def make(client):
+            took = []
+            for wire in copies:
+                started = time.monotonic()
+                await client.create(SERVICE, wire)
+                await asyncio.wait_for(ready(client, name_of(wire)), 30)
+                took.append(time.monotonic() - started)
+            return took
+
+        return self.running.api(make)
+
+    def _copies(self, of, names, annotations):
+        wire = self.running.api(lambda client: client.get(SERVICE, "default", of))
+        template = wire["spec"]["template"]
+        said = {key.replace("_", "-"): value for key, value in annotations.items()}
+        named = {f"autoscaling.knative.dev/{key}": value for key, value in said.items()}
+        meta = {"annotations": {**template["metadata"]["annotations"], **named}}
+        spec = {"template": {"metadata": meta, "spec": template["spec"]}}
+        self.names += names
+        return [{"metadata": {"name": n, "namespace": "default"}, "spec": spec} for n in names]
+
+    def delete(self, names):
+        """Delete services, without waiting."""
+
+        async def act(client):
+            for name in names:
+                await client.delete(SERVICE, "default", name)
+
+        self.running.api(act)
+        self.names = [name for name in self.names if name not in names]
+
+    def ready(self, names):
+        """Wait until all of them are Ready."""
+        wanted = set(names)
+
+        def are():
+            found = self.running.api(lambda client: client.list(SERVICE, "default")).items
+            return wanted <= {name_of(one) for one in found if is_condition_true(one, "Ready")}
+
+        eventually(are, 60, f"{len(wanted)} services are ready")
 
     def pods(self, name):
         """The pods of a service that are there and not going."""
@@ -58,11 +121,6 @@ class Services:
         )
         assert found
         return self.ready_pods(name)
-
-    def replicas(self, revision):
-        """What its set's status says."""
-        wire = self.running.api(lambda client: client.get(POOLED_REPLICA_SET, "default", revision))
-        return status_of(wire)
 
 
 @pytest.fixture
