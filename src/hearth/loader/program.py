@@ -86,8 +86,9 @@ def _await_answer(
     pause_s = _POLL_FIRST_S
     while child.poll() is None and time.monotonic() < deadline:
         try:
-            with socket.create_connection((host, port), 1.0):
-                pass
+            with socket.socket() as probe:  # looks nothing up: the user may read no codec for that
+                probe.settimeout(1.0)
+                probe.connect((host, port))
             return child.poll() is None
         except TimeoutError:
             continue

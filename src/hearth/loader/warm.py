@@ -85,6 +85,7 @@ def preload(modules: list[str]) -> dict[str, str]:
     A module that cannot be imported is reported and skipped: the pool is worth having without it.
     """
     import hearth.loader.function
+    import hearth.loader.program  # a pod's user may not be able to read it later
     import hearth.loader.serving  # noqa: F401
 
     with contextlib.suppress(ImportError):
