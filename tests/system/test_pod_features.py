@@ -255,6 +255,53 @@ def test_a_process_runs_as_the_user_that_its_pod_names(tmp_path, mode):
     story(tmp_path, mode, act)
 
 
+#: A program that any user can run, wherever the interpreter of the platform is.
+PERL_SERVER = """web: exec perl -MIO::Socket::INET -e '
+my $server = IO::Socket::INET->new(LocalAddr => "0.0.0.0", LocalPort => $ENV{PORT}, Listen => 9,
+    ReuseAddr => 1) or die; while (my $client = $server->accept) { my $asked = <$client>;
+    print $client "HTTP/1.0 200 OK\\r\\n\\r\\n$<"; close $client; }'
+""".replace("\n", " ").strip()
+
+
+@root
+@modes
+def test_a_program_runs_as_the_user_that_its_pod_names(tmp_path, mode):
+    async def act(rig):
+        code = rig.source("app", Procfile=PERL_SERVER)
+        await rig.create("one", code, container={"securityContext": {"runAsUser": 12345}})
+        assert await text(rig, await rig.ready("one"), "/") == "12345"
+
+    story(tmp_path, mode, act)
+
+
+#: Where a program reads its memory limit, its CPU quota and weight: by the version of cgroups.
+V1 = (
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    "/sys/fs/cgroup/cpu/cpu.cfs_quota_us",
+    "/sys/fs/cgroup/cpu/cpu.shares",
+)
+V2 = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu.weight")
+IS_V2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
+
+@root
+def test_a_pod_reads_its_limits_where_a_container_does(tmp_path):
+    async def act(rig):
+        code = rig.source("app", app__py=APP)
+        resources = {"requests": {"cpu": "125m"}, "limits": {"memory": "64Mi", "cpu": "500m"}}
+        await rig.create("one", code, container={"resources": resources})
+        await rig.create("two", code)
+        one, two = await rig.ready("one"), await rig.ready("two")
+        memory, quota, weight = V2 if IS_V2 else V1
+        assert (await text(rig, one, memory)).strip() == str(64 * 2**20)
+        assert (await text(rig, one, quota)).split()[0] == "50000"
+        assert (await text(rig, one, weight)).strip() == ("5" if IS_V2 else "128")
+        assert (await text(rig, two, memory)).strip() != str(64 * 2**20)
+        assert "Read-only" in await text(rig, one, f"/write{memory}")
+
+    story(tmp_path, "on", act)
+
+
 @root
 @modes
 def test_a_pod_that_must_not_be_root_is_not(tmp_path, mode):

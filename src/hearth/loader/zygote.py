@@ -43,7 +43,7 @@ from hearth.loader.warm import WarmPod, preload, wait_and_become
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_CLONE_NEWNET = 0x40000000
+_CLONE_NEWNET, _CLONE_NEWCGROUP = 0x40000000, 0x02000000
 _FDS_MAX = 8
 _EMPTY_TRIES_MAX = 50  #: to remove a cgroup whose processes are being killed
 _EMPTY_PAUSE_S = 0.002
@@ -128,12 +128,15 @@ class Zygote:
             pod = WarmPod(**message["pod"], preloaded=self._preloaded)
             os.environ["HOSTNAME"] = pod.name
             if message["netns"]:
-                _unshare_network()
+                _unshare(_CLONE_NEWNET, "network namespace")
                 channel.tell("netns")
                 wired = channel.hear()
                 configure_pod(wired["ip"], wired["prefix"], wired["gateway"])
                 leave_shared_view()
-                bind_all([Bind(source, target, False) for target, source in wired["etc"].items()])
+                if message["cgroups"]:
+                    _unshare(_CLONE_NEWCGROUP, "cgroup namespace")
+                etc = [Bind(source, target, False) for target, source in wired["etc"].items()]
+                bind_all([*etc, *_own_cgroups(message["cgroups"])])
             status = wait_and_become(pod, channel)
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
@@ -217,9 +220,14 @@ class Zygote:
             self._agent.sendall(json.dumps({"op": op, **facts}).encode() + b"\n")
 
 
-def _unshare_network() -> None:
-    if _libc.unshare(_CLONE_NEWNET):
-        raise OSError(ctypes.get_errno(), "cannot get a network namespace of its own")
+def _unshare(flag: int, what: str) -> None:
+    if _libc.unshare(flag):
+        raise OSError(ctypes.get_errno(), f"cannot get a {what} of its own")
+
+
+def _own_cgroups(groups: list[str]) -> list[Bind]:
+    """The pod's own groups in the place of the machine's: programs read their limits there."""
+    return [Bind(group, str(Path(group).parents[1]), True) for group in groups]
 
 
 def _run_quietly(command: list[str]) -> None:

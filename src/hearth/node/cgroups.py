@@ -14,6 +14,7 @@ from hearth.loader.zygote import empty_cgroups
 _ROOT = Path("/sys/fs/cgroup")
 _CONTROLLERS_V1 = ("memory", "cpu", "pids")
 _PERIOD_US = 100_000
+_SHARES_MIN, _SHARES_MAX = 2, 262_144  #: the kernel's
 _PREFIX = "hearth-"
 
 
@@ -28,18 +29,30 @@ class Limits:
     memory_bytes: int | None
     cpus: float | None
     pids: int
+    cpus_requested: float | None = None  #: its weight where pods compete for the CPU
 
     @classmethod
     def of(cls, resources: Mapping[str, object], pids: int) -> Limits:
         """From a container's ``resources``."""
-        limits = resources.get("limits")
-        found = limits if isinstance(limits, Mapping) else {}
-        memory, cpu = found.get("memory"), found.get("cpu")
+        limits, requests = _mapping(resources, "limits"), _mapping(resources, "requests")
+        memory, cpu = limits.get("memory"), limits.get("cpu")
+        requested = requests.get("cpu", cpu)  # Kubernetes' default for what is not said
         return cls(
             int(parse_quantity(str(memory))) if memory is not None else None,
             float(parse_cpu(str(cpu))) if cpu is not None else None,
             pids,
+            float(parse_cpu(str(requested))) if requested is not None else None,
         )
+
+    @property
+    def cpu_shares(self) -> int:
+        """The weight as cgroups of version 1 have it (kubelet's MilliCPUToShares)."""
+        return min(max(int((self.cpus_requested or 0) * 1024), _SHARES_MIN), _SHARES_MAX)
+
+    @property
+    def cpu_weight(self) -> int:
+        """The weight as version 2 has it (KEP-2254's conversion)."""
+        return 1 + (self.cpu_shares - _SHARES_MIN) * 9999 // (_SHARES_MAX - _SHARES_MIN)
 
 
 class Cgroups:
@@ -115,12 +128,16 @@ class Cgroups:
                 "memory.max": _text(limits.memory_bytes),
                 "memory.oom.group": "1",
                 "cpu.max": quota,
+                "cpu.weight": str(limits.cpu_weight),
                 "pids.max": str(limits.pids),
             }
         else:
             by_controller: dict[str, dict[str, str | None]] = {
                 "memory": {"memory.limit_in_bytes": _text(limits.memory_bytes)},
-                "cpu": {"cpu.cfs_quota_us": _text(limits.cpus and int(limits.cpus * _PERIOD_US))},
+                "cpu": {
+                    "cpu.cfs_quota_us": _text(limits.cpus and int(limits.cpus * _PERIOD_US)),
+                    "cpu.shares": str(limits.cpu_shares),
+                },
                 "pids": {"pids.max": str(limits.pids)},
                 "cpuacct": {},  # only tells
             }
@@ -129,6 +146,11 @@ class Cgroups:
             if value is not None:
                 with contextlib.suppress(FileNotFoundError):
                     (path / name).write_text(value)
+
+
+def _mapping(resources: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = resources.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _text(value: float | None) -> str | None:

@@ -188,7 +188,9 @@ class ContainerPod:
         runtime, pod = self._runtime, self.pod
         parent = ""
         if runtime.cgroups is not None and not self._cgroups:
-            limits = Limits(None, None, runtime.settings.pids_max)
+            apps = (Limits.of(c.get("resources") or {}, 0) for c in spec_of(pod)["containers"])
+            cpus = sum(limits.cpus_requested or 0 for limits in apps)
+            limits = Limits(None, None, runtime.settings.pids_max, cpus)
             self._cgroups = runtime.cgroups.make(self.uid, limits)
         if runtime.cgroups is not None:
             parent = runtime.cgroups.name_of(self.uid)
