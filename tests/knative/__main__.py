@@ -11,15 +11,18 @@ Ends with 0 when every test came out as ``expected.toml`` says.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.knative.as_packages import packaged
 from tests.knative.images import write_archive
 from tests.knative.platform import (
     INGRESS_CLASS,
@@ -60,8 +63,12 @@ def main() -> int:
         load_images(running, archives)
         for suite in suites:
             configure(running, suite.config)
-            runner = Runner(source, running, suite, programs[suite.name], results, options.parallel)
-            outcomes = runner.run(options.run, options.tries)
+            with _environment(suite, running, source, results) as environ:
+                place = Place(endpoint(running), environ)
+                runner = Runner(
+                    source, place, suite, programs[suite.name], results, options.parallel
+                )
+                outcomes = runner.run(options.run, options.tries)
             verdicts.append(judge(suite.name, outcomes, expected, whole=not options.run))
             print(summary(verdicts[-1]), flush=True)
     text = table(verdicts)
@@ -96,6 +103,20 @@ def _options() -> argparse.Namespace:
     return found
 
 
+@contextlib.contextmanager
+def _environment(
+    suite: Suite, running: Running, source: Source, results: Path
+) -> Iterator[dict[str, str]]:
+    """What the suite's program finds while the block lasts."""
+    environ = {**environment(running), **suite.environ}
+    if not suite.packaged:
+        yield environ
+        return
+    programs = [source.image_program(path) for path in IMAGES]
+    with packaged(Path(environ["KUBECONFIG"]), programs, results / "packages") as kubeconfig:
+        yield {**environ, "KUBECONFIG": str(kubeconfig)}
+
+
 def _archives(source: Source) -> list[Path]:
     folder = source.built / "images"
     folder.mkdir(exist_ok=True)
@@ -107,15 +128,23 @@ def _archives(source: Source) -> list[Path]:
     return found
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a suite's program finds the platform."""
+
+    endpoint: str  #: address of the gateway
+    environ: dict[str, str]
+
+
 class Runner:
     """One suite against one platform."""
 
     def __init__(
-        self, source: Source, running: Running, suite: Suite, program: Path,
+        self, source: Source, place: Place, suite: Suite, program: Path,
         results: Path, parallel: int,
     ) -> None:  # fmt: skip
         self._source = source
-        self._running = running
+        self._place = place
         self._suite = suite
         self._program = program
         self._results = results
@@ -145,18 +174,17 @@ class Runner:
         command: Sequence[str] = [
             str(self._program), "-test.v=test2json", f"-test.timeout={self._suite.timeout}",
             f"-test.parallel={parallel}", *([f"-test.run={only}"] if only else []),
-            "-resolvabledomain=false", f"-ingressendpoint={endpoint(self._running)}",
+            "-resolvabledomain=false", f"-ingressendpoint={self._place.endpoint}",
             "-disable-logstream", "-enable-alpha", "-enable-beta", f"-dockerrepo={REPOSITORY}",
             f"-ingress-class={INGRESS_CLASS}",
             "-spoofinterval=100ms", "-spooftimeout=2m",
             *self._suite.flags,
         ]  # fmt: skip
-        environ = {**environment(self._running), **self._suite.environ}
         started = time.monotonic()
         with log.open("wb") as out:
             subprocess.run(
                 command, cwd=self._source.folder / self._suite.package, stdout=out,
-                stderr=subprocess.STDOUT, env=environ, check=False,
+                stderr=subprocess.STDOUT, env=self._place.environ, check=False,
             )  # fmt: skip
         print(f"{self._suite.name}{suffix}: {time.monotonic() - started:.0f} s", flush=True)
         events = subprocess.run(

@@ -8,16 +8,18 @@ import json
 import tarfile
 from pathlib import Path
 
+FOLDER = "/ko-app"  #: where programs are in their images, as in ko's
+USER = 65532  #: whom images run as, as ko's do
 _PASSWD = b"root:x:0:0:root:/root:/none\nnonroot:x:65532:65532:nonroot:/home/nonroot:/none\n"
 _GROUP = b"root:x:0:\nnonroot:x:65532:\n"
-_FOLDERS = {"ko-app": 0o755, "etc": 0o755, "tmp": 0o1777, "var": 0o755, "var/log": 0o755}
+_FOLDERS = {FOLDER[1:]: 0o755, "etc": 0o755, "tmp": 0o1777, "var": 0o755, "var/log": 0o755}
 
 
 def write_archive(reference: str, program: Path, out: Path) -> Path:
     """Write the docker archive of an image whose entry point is ``program``."""
     if out.exists():
         return out
-    path = f"ko-app/{program.name}"
+    path = f"{FOLDER[1:]}/{program.name}"
     layer = _layer(program, path)
     diff = hashlib.sha256(layer).hexdigest()
     config = {
@@ -25,8 +27,8 @@ def write_archive(reference: str, program: Path, out: Path) -> Path:
         "os": "linux",
         "config": {
             "Entrypoint": [f"/{path}"],
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/ko-app"],
-            "User": "65532",
+            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:" + FOLDER],
+            "User": str(USER),
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff}"]},
     }

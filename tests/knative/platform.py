@@ -26,6 +26,7 @@ NAMESPACES = (SYSTEM, CERT_MANAGER, "serving-tests", "serving-tests-alt", "tls",
 REPOSITORY = "hearth.test/knative"
 #: Suites run some tests only for the ingress that this names; Envoy is what they are about there.
 INGRESS_CLASS = "kourier.ingress.networking.knative.dev"
+_POOL = 4  #: for the suites of packages
 _SETTINGS = 'domain = "example.com"\nhttp_host = "{host}"\nhttp_port = {port}\n'
 _QUOTA = Kind("", "v1", "ResourceQuota", "resourcequotas")
 _CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
@@ -40,7 +41,7 @@ def platform(folder: Path, http_port: int) -> Iterator[Running]:
     # Both the suites and pods ask there: at 127.0.0.1 a pod finds itself.
     host = planned_gateway("auto", str((state / "node").resolve())) or "127.0.0.1"
     settings.write_text(_SETTINGS.format(host=host, port=http_port))
-    with up(state, "--config", str(settings), "--http-port", str(http_port), pool=0) as running:
+    with up(state, "--config", str(settings), "--http-port", str(http_port), pool=_POOL) as running:
         furnish(running)
         yield running
 
