@@ -166,6 +166,22 @@ def test_a_strict_namespace_has_warm_pods_that_fit_it(running, source, secured):
     delete(running, SERVICE, "fitting")
 
 
+def test_secure_defaults_make_apps_fit_a_strict_namespace(running, source, secured):
+    def features(value):
+        data = {"data": {"secure-pod-defaults": value}}
+        where = ("knative-serving", "config-features")
+        running.api(lambda client: client.patch(CONFIG_MAP, *where, data))
+
+    features("Enabled")
+    secured("restricted")
+    put(running, SERVICE, service("defended", source(app__py=APP)))
+    eventually(
+        lambda: running.call("defended", "/me").body.startswith(b"65532 "), what="it is nobody"
+    )
+    delete(running, SERVICE, "defended")
+    features(None)
+
+
 def test_a_namespace_that_became_stricter_stops_new_pods_and_is_told(running, source, secured):
     code = source(app__py="def handle(request):\n    return 'here'\n")
     at_zero = {"autoscaling.knative.dev/initial-scale": "0"}

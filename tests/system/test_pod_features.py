@@ -308,10 +308,14 @@ def test_a_pod_that_must_not_be_root_is_not(tmp_path, mode):
     async def act(rig):
         code = rig.source("app", app__py=APP)
         await rig.create("one", code, securityContext={"runAsNonRoot": True})
-        waiting = await rig.state("one", "waiting")
+        pod = await rig.ready("one")
+        assert json.loads(await text(rig, pod, "/me"))["user"] == 65532
+        assert "Permission" in await text(rig, pod, "/write/etc/hearth-test")
+        root = {"runAsNonRoot": True, "runAsUser": 0}
+        await rig.create("two", code, securityContext=root)
+        waiting = await rig.state("two", "waiting")
         assert waiting["reason"] == "CreateContainerConfigError"
-        wanted = "container has runAsNonRoot and image will run as root"
-        assert waiting["message"].startswith(wanted)
+        assert waiting["message"].startswith("container's runAsUser breaks non-root policy")
 
     story(tmp_path, mode, act)
 

@@ -30,6 +30,7 @@ def confine(
         CodeError: this machine or our user does not allow it (``CreateContainerError``), or it asks
             for what cannot be (``CreateContainerConfigError``).
     """
+    identity = identity.seen_by(os.geteuid())
     if fault := identity.fault(os.geteuid()):
         raise CodeError("CreateContainerConfigError", fault)
     changes_user = identity.user is not None and identity.user != os.geteuid()

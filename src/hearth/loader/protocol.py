@@ -22,7 +22,7 @@ be had), ``CreateContainerError`` (the node cannot give the pod its volumes or i
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 SPECIALISE_PATH = "/specialise"
@@ -40,21 +40,29 @@ class Package:
     digest: str = ""  #: ``sha256:<hex>``; may be empty for ``file:`` directories and ``data:``
 
 
+NOBODY = 65532  #: who apps run as that must not be root and name no user; as in common base images
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Whom the app runs as; what a ``securityContext`` says that a process can have."""
 
-    user: int | None = None  #: None: the node agent's
+    user: int | None = None  #: None: the node agent's, or with ``not_root`` nobody's
     group: int | None = None  #: None: the user's own, as far as the node knows the user
     groups: tuple[int, ...] = ()  #: supplementary
     no_new_privileges: bool = False  #: ``allowPrivilegeEscalation: false``
     drops_rights: bool = False  #: ``capabilities.drop: [ALL]``
     not_root: bool = False  #: ``runAsNonRoot``
 
+    def seen_by(self, own_user: int) -> Identity:
+        """Whom a process of ``own_user`` becomes: a runtime has no user of its own to be."""
+        nobody = self.not_root and self.user is None and own_user == 0
+        return replace(self, user=NOBODY) if nobody else self
+
     def fault(self, own_user: int) -> str:
         """Why a process of ``own_user`` cannot become it; empty when it can."""
-        if self.not_root and (own_user if self.user is None else self.user) == 0:
-            return "container has runAsNonRoot and image will run as root"
+        if self.not_root and self.user == 0:
+            return "container's runAsUser breaks non-root policy"
         if own_user != 0 and self.user not in (None, own_user):
             return f"runAsUser {self.user}: this node runs as user {own_user} and can be no other"
         return ""

@@ -1,8 +1,6 @@
 """``config-deployment``: how revisions are run.
 
-Keys of the queue-proxy are read and change nothing: there is no such container here. Nor has
-``default-affinity-type`` anybody to tell: nodes with fewer pods are chosen first anyway, and a warm
-pod is where it is.
+Keys of the queue-proxy are read and change nothing: there is no such container here.
 
 Source: knative.dev/serving pkg/deployment/config.go.
 """
@@ -17,7 +15,7 @@ import yaml
 
 from hearth.api.config.parsing import Keys, duration, flag, names, parse_keys, quantity
 
-_AFFINITIES = ("none", "prefer-spread-revision-over-nodes")
+_AFFINITIES = {"none": False, "prefer-spread-revision-over-nodes": True}
 _SUBDOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
 _LABEL_VALUE = re.compile(r"(?=.{0,63}$)([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$")
 
@@ -33,6 +31,7 @@ class DeploymentConfig:
     #: RuntimeClasses by name, each with the labels that a Revision must have to get it.
     runtime_classes: tuple[tuple[str, Mapping[str, str]], ...] = ()
     always_schedulable: bool = False  #: a pod that finds no node does not fail its revision
+    spreads: bool = True  #: a revision's pods prefer nodes that have none of it
 
     def runtime_class_of(self, labels: Mapping[str, str]) -> str | None:
         """The RuntimeClass with the most specific selector that a Revision's labels meet.
@@ -72,8 +71,13 @@ def read_deployment(data: Mapping[str, str]) -> DeploymentConfig:
     Raises:
         ValueError: a key has a value that is not understood or not allowed, in Knative's words.
     """
+    affinity = data.get("default-affinity-type", "prefer-spread-revision-over-nodes")
+    if affinity not in _AFFINITIES:
+        raise ValueError(f'unsupported default-affinity-type value: "{affinity}"')
     config = DeploymentConfig(
-        **parse_keys(data, _KEYS), runtime_classes=_classes(data.get("runtime-class-name", ""))
+        spreads=_AFFINITIES[affinity],
+        **parse_keys(data, _KEYS),
+        runtime_classes=_classes(data.get("runtime-class-name", "")),
     )
     parse_keys(data, _OF_THE_SIDECAR)
     deadline_s, timeout_s = config.progress_deadline_s, config.digest_timeout_s
@@ -86,9 +90,6 @@ def read_deployment(data: Mapping[str, str]) -> DeploymentConfig:
     if timeout_s <= 0:
         said = f"was {timeout_s:g}s"
         raise ValueError(f"digest-resolution-timeout cannot be a non-positive duration, {said}")
-    affinity = data.get("default-affinity-type", "none")
-    if affinity not in _AFFINITIES:
-        raise ValueError(f'unsupported default-affinity-type value: "{affinity}"')
     return config
 
 

@@ -1,8 +1,8 @@
 """The PooledReplicaSet of a Revision.
 
 Differences from Knative's Deployment: no queue-proxy, so no hook that waits for it, and readiness
-probes stay with the container; no default anti-affinity, because a claim takes the pod that is
-there; a port named ``h2c`` keeps its name, which tells the gateway to speak HTTP/2.
+probes stay with the container; a port named ``h2c`` keeps its name, which tells the gateway to
+speak HTTP/2.
 
 Source: knative.dev/serving pkg/reconciler/revision/resources/{deploy,meta,env_var}.go.
 """
@@ -140,7 +140,19 @@ def make_pod_spec(
     if not pod.get("runtimeClassName"):
         sandbox = config.runtime_class_of(labels_of(revision))
         pod |= {"runtimeClassName": sandbox} if sandbox else {}
+    if config.spreads and not pod.get("affinity"):
+        pod["affinity"] = _spread(name_of(revision))
     return pod
+
+
+def _spread(revision: str) -> Wire:
+    """That its pods had better not be together on a node."""
+    together = {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": {REVISION_LABEL: revision}},
+    }
+    preferred = [{"weight": 100, "podAffinityTerm": together}]
+    return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
 def _container(revision: Wire, container: Wire, *, serves: bool) -> Wire:

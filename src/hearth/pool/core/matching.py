@@ -12,7 +12,7 @@ from hearth.api.pods import user_container
 #: Pod fields that cannot be given to a pod that runs already. Volumes, users and probes are the
 #: node's to give and to run, also after the claim.
 _FIXED = (
-    "initContainers", "hostNetwork", "hostPID", "hostIPC", "hostAliases", "affinity",
+    "initContainers", "hostNetwork", "hostPID", "hostIPC", "hostAliases",
     "tolerations", "topologySpreadConstraints", "imagePullSecrets",
     "shareProcessNamespace", "dnsConfig", "runtimeClassName", "priorityClassName",
 )  # fmt: skip
@@ -36,6 +36,8 @@ def mismatch(warm: Wire, wanted: Wire) -> str:
     for name in _FIXED:
         if (wanted.get(name) or None) != (warm.get(name) or None):
             return f"{name} differs from the pool's"
+    if _required(wanted) != _required(warm):
+        return "affinity differs from the pool's"
     for name in _CONTAINER_FIXED:
         if (theirs.get(name) or None) != (own.get(name) or None):
             return f"the container's {name} differs from the pool's"
@@ -54,6 +56,15 @@ def mismatch(warm: Wire, wanted: Wire) -> str:
     if not selector.items() <= (warm.get("nodeSelector") or {}).items():
         return "nodeSelector differs from the pool's"
     return ""
+
+
+def _required(spec: Wire) -> Wire:
+    """What the pod's place must be; what it had better be, a pod that runs need not meet."""
+    found = {}
+    for kind, rules in (spec.get("affinity") or {}).items():
+        if required := (rules or {}).get("requiredDuringSchedulingIgnoredDuringExecution"):
+            found[kind] = required
+    return found
 
 
 def matching_pools(pools: list[Wire], template: Wire) -> tuple[list[str], str]:

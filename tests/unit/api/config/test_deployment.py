@@ -27,7 +27,7 @@ def test_every_key_is_read_under_its_older_name_too():
          "queue-sidecar-image": "x", "queue-sidecar-cpu-request": "100m"}
     )  # fmt: skip
     assert new == DeploymentConfig(
-        progress_deadline_s=120, digest_timeout_s=60, always_schedulable=True,
+        progress_deadline_s=120, digest_timeout_s=60, always_schedulable=True, spreads=False,
         unresolved_registries=frozenset({"a.example", "b.example"}),
     )  # fmt: skip
     old = {"progressDeadline": "2m", "registriesSkippingTagResolving": "a.example"}

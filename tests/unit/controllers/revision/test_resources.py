@@ -88,7 +88,7 @@ def test_the_container_is_told_its_port_and_who_it_is():
     assert made["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert "stdin" not in made
     assert spec["terminationGracePeriodSeconds"] == 300
-    assert set(spec) == {"containers", "terminationGracePeriodSeconds"}
+    assert set(spec) == {"containers", "terminationGracePeriodSeconds", "affinity"}
 
 
 @pytest.mark.parametrize(
@@ -161,3 +161,17 @@ def test_containers_run_the_digests_that_their_tags_had():
     spec = make_pod_spec(given, pins=pins)
     assert [c["image"] for c in spec["containers"] + spec["initContainers"]] == list(pins.values())
     assert given["spec"]["initContainers"][0]["image"] == "b:1"
+
+
+def test_pods_of_a_revision_prefer_not_to_be_together():
+    [term] = make_pod_spec(revision())["affinity"]["podAntiAffinity"][
+        "preferredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert term["podAffinityTerm"] == {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": {K + "revision": "hello-00001"}},
+    }
+    own = {"nodeAffinity": {"a": 1}}
+    assert make_pod_spec(revision(affinity=own))["affinity"] == own
+    together = read_deployment({"default-affinity-type": "none"})
+    assert "affinity" not in make_pod_spec(revision(), together)

@@ -18,6 +18,9 @@ def wanted(pod=None, **container):
         pytest.param(wanted(resources={}, readinessProbe={"tcpSocket": {}}), id="defaults"),
         pytest.param(wanted(readinessProbe={"httpGet": {"path": "/"}}), id="http-probe"),
         pytest.param(wanted({"serviceAccountName": "robot"}), id="account"),
+        pytest.param(wanted({"affinity": {"podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]}}}),
+            id="a-preference"),
         pytest.param(wanted({"volumes": [{"name": "v"}]}, volumeMounts=[{"name": "v"}]),
                      id="volumes"),
         pytest.param(wanted({"securityContext": {"fsGroup": 1}},
@@ -44,6 +47,9 @@ def test_what_a_loader_can_give_fits(spec):
         pytest.param(wanted(resources={"limits": {"cpu": "1"}}), "resources", id="resources"),
         pytest.param(wanted({"nodeSelector": {"a": "b"}}), "nodeSelector", id="selector"),
         pytest.param(wanted({"runtimeClassName": "kata"}), "runtimeClassName", id="class"),
+        pytest.param(wanted({"affinity": {"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"a": 1}}}}), "affinity",
+            id="affinity"),
     ],
 )  # fmt: skip
 def test_what_a_running_pod_cannot_be_given_is_named(spec, why):
