@@ -21,7 +21,8 @@ CONFIG: ConfigMaps = {
     "config-network": {"autocreate-cluster-domain-claims": "true"},
     "config-observability": {
         "logging.enable-request-log": "true",
-        "logging.enable-probe-request-log": "true",
+        # Their default probe is a request to queue-proxy; here it is a TCP connection to the app.
+        "logging.enable-probe-request-log": "false",
         "logging.request-log-template": (
             '{"httpRequest": {"requestMethod": "{{.Request.Method}}", '
             '"requestUrl": "{{js .Request.RequestURI}}", '

@@ -54,6 +54,7 @@ PROGRAMMED_ANNOTATION = "hearth.dev/programmed"
 PROGRAMMED_DOMAINS_ANNOTATION = "hearth.dev/programmed-domains"
 PROGRAMMED_CERTIFICATES_ANNOTATION = "hearth.dev/programmed-certificates"
 PROGRAMMED_SECRETS_ANNOTATION = "hearth.dev/programmed-secrets"  #: Secrets with certificates
+REQUEST_LOGS_ANNOTATION = "hearth.dev/request-logs"  #: on a gateway's Lease: where it serves them
 #: In the status of a DomainMapping: the Route that its host leads to.
 TARGET_ANNOTATION = "hearth.dev/target"
 #: In the status of a Route or DomainMapping: ``redirected`` if plain HTTP is sent to HTTPS.

@@ -24,7 +24,7 @@ class NodeLogs:
     """Asks nodes for logs."""
 
     def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+        self.backend = backend
 
     async def read(self, tenant: str, pod: Wire, request: Request) -> Response:
         """The log of one container of the pod, as it comes.
@@ -62,7 +62,7 @@ class NodeLogs:
 
     def url_of(self, tenant: str, name: str) -> str:
         """Where the node answers; raises ``ApiError``."""
-        entry = self._backend.get(object_key(NODE, ObjectKey(tenant, "", name)))
+        entry = self.backend.get(object_key(NODE, ObjectKey(tenant, "", name)))
         if entry is None:
             raise NotFound(f'nodes "{name}" not found')
         status = status_of(decode(entry))
@@ -74,7 +74,7 @@ class NodeLogs:
 
     def _secret(self, tenant: str, name: str) -> dict[str, bytes]:
         key = object_key(SECRET, ObjectKey(tenant, SYSTEM_NAMESPACE, name))
-        entry = self._backend.get(key)
+        entry = self.backend.get(key)
         data = decode(entry).get("data") or {} if entry else {}
         return {k: base64.b64decode(v) for k, v in data.items()}
 

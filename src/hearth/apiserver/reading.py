@@ -9,12 +9,14 @@ import msgspec
 
 from hearth.api.errors import BadRequest
 from hearth.api.http import Response
+from hearth.api.kinds import POD
 from hearth.api.meta import Wire
 from hearth.api.tables import make_table
 from hearth.apiserver.asked import Asked
 from hearth.apiserver.codec import JSON, decode, json_response, render
 from hearth.apiserver.logs import NodeLogs
 from hearth.apiserver.objects import Objects, rendered
+from hearth.apiserver.requestlogs import RequestLogs, is_asked_for
 from hearth.apiserver.subresources import scale_of
 from hearth.apiserver.watching import Watching, WatchOptions
 from hearth.kit.clock import Clock
@@ -52,6 +54,7 @@ class Reading:
     def __init__(self, objects: Objects, logs: NodeLogs, clock: Clock) -> None:
         self._objects = objects
         self._logs = logs
+        self._requests = RequestLogs(logs)
         self._clock = clock
         self._watching = Watching(objects, clock)
 
@@ -62,6 +65,8 @@ class Reading:
         if target.subresource == "scale":
             return json_response(scale_of(decode(entry)))
         if asked.table is None:
+            if target.resource.kind == POD:
+                return json_response(self._requests.shown(target.tenant, decode(entry)))
             return Response(200, JSON, render(entry))
         rv, now = str(entry.modified), self._clock.now()
         table = make_table(target.resource, [decode(entry)], rv, now, include=asked.table)
@@ -113,4 +118,6 @@ class Reading:
     async def log(self, asked: Asked) -> Response:
         """What a pod's container wrote."""
         pod = decode(await self._objects.get(asked.target))
+        if is_asked_for(pod, asked.request.query.get("container", "")):
+            return await self._requests.read(asked.target.tenant, pod, asked.request)
         return await self._logs.read(asked.target.tenant, pod, asked.request)

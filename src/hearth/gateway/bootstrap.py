@@ -12,8 +12,11 @@ from typing import Any
 from hearth.gateway.translate import (
     ADS,
     CIRCUIT_BREAKERS,
+    COLD_ROUTER,
+    EDGE_ROUTER,
     RETRY_HEADER,
     RETRY_VALUE,
+    ROUTER,
     SLOT_HEADER,
     START_HEADER,
     TYPES,
@@ -186,10 +189,20 @@ def _manager(prefix: str, **fields: Any) -> Config:
     }
 
 
-_ROUTER = {
-    "name": "envoy.filters.http.router",
-    "typed_config": {"@type": f"{TYPES}.extensions.filters.http.router.v3.Router"},
-}
+def _router(name: str) -> Config:
+    """A router that can be told to log requests while it runs: see ``make_routers``.
+
+    What a listener itself logs cannot be changed without ending its connections.
+    """
+    return {
+        "name": name,
+        "config_discovery": {
+            "config_source": ADS,
+            "default_config": {"@type": ROUTER},
+            "apply_default_config_without_warming": True,
+            "type_urls": [ROUTER],
+        },
+    }
 
 
 def _edge(
@@ -206,7 +219,7 @@ def _edge(
     }
     manager = _manager(
         name,
-        http_filters=[_ROUTER],
+        http_filters=[_router(EDGE_ROUTER)],
         use_remote_address=True,
         normalize_path=False,
         request_headers_timeout=timeout,
@@ -232,7 +245,7 @@ def _told_apart(secure: Config, name: str, timeout: str) -> Config:
     routes = [{"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}]
     manager = _manager(
         f"{name} plain",
-        http_filters=[_ROUTER],
+        http_filters=[{"name": "router", "typed_config": {"@type": ROUTER}}],
         use_remote_address=True,
         request_headers_timeout=timeout,
         route_config={
@@ -321,7 +334,7 @@ def _cold(name: str, hold: str) -> Config:
     }
     manager = _manager(
         name,
-        http_filters=[_hold_filter(), _ROUTER],
+        http_filters=[_hold_filter(), _router(COLD_ROUTER)],
         route_config=routes,
         use_remote_address=False,
         skip_xff_append=True,

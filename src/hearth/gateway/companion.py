@@ -19,6 +19,7 @@ from hearth.api.names import (
     GATEWAY_LABEL,
     PROGRAMMED_CERTIFICATES_ANNOTATION,
     PROGRAMMED_SECRETS_ANNOTATION,
+    REQUEST_LOGS_ANNOTATION,
     SYSTEM_NAMESPACE,
 )
 from hearth.client import Client
@@ -31,7 +32,9 @@ from hearth.gateway.core.routing import cluster_name, parse_cluster_name
 from hearth.gateway.envoy import Envoy, free_ports
 from hearth.gateway.envoy_stats import as_ours, envoy_stats
 from hearth.gateway.limits import Limits
+from hearth.gateway.logserver import LogServer
 from hearth.gateway.programming import Programming
+from hearth.gateway.requestlog import RequestLog
 from hearth.gateway.settings import GatewaySettings
 from hearth.gateway.stats import Stats, interval_of
 from hearth.gateway.tracking import Tracking
@@ -95,7 +98,12 @@ class Gateway:
         self._programming.on_endpoints = tracking.has_instances
         self._activator.on_hold = lambda key: tracking.is_busy(cluster_name(key), True)
         self._stats = Stats(self._activator.held_for, tracking.is_busy, self._activator.let_go_to)
+        self._request_log = RequestLog(informers, self._resources, settings)
+        self._logs = LogServer(
+            self._request_log, self._programming.pod_of, clock, settings.logs_host
+        )
         self._reports: asyncio.Queue[StatReport] = asyncio.Queue(_REPORTS_MAX)
+        self._logs_url = ""  #: where the log of requests is served
         self._admin: Path | None = None  #: Envoy's own socket, while it runs
         self.ready = asyncio.Event()  #: set once requests are answered
 
@@ -133,13 +141,17 @@ class Gateway:
         envoy = Envoy(config, settings.state, settings.workers, self.http_port, host=settings.host)
         envoy.on_death = self._envoy_died
         self._admin = sockets / "admin"
+        self._logs_url = self._logs.listen()
         try:
             async with asyncio.TaskGroup() as group:
                 await self._informers.wait_synced()
                 self._programming.follow()
+                self._request_log.follow()
                 group.create_task(self._programming.run(), name="programming")
                 group.create_task(envoy.run(), name="envoy")
                 group.create_task(self._send_reports(), name="stats")
+                group.create_task(self._request_log.run(self._admin), name="request log")
+                group.create_task(self._logs.run(self._client), name="request log server")
                 await envoy.ready.wait()
                 group.create_task(self._keep_lease(), name="lease")
                 group.create_task(self._announce(), name="announcing")
@@ -247,7 +259,10 @@ class Gateway:
         name = f"gateway-{self._settings.name}"
         meta = {
             "labels": {GATEWAY_LABEL: self._settings.group},
-            "annotations": {name: str(version) for name, version in versions.items()},
+            "annotations": {
+                **{name: str(version) for name, version in versions.items()},
+                REQUEST_LOGS_ANNOTATION: self._logs_url,
+            },
         }
         spec = {
             "holderIdentity": self._settings.name,

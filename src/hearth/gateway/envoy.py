@@ -26,6 +26,7 @@ _PR_SET_PDEATHSIG = 1
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 2.0
 _RESTART_MAX_S = 2.0  #: longest pause before another start
+_FLUSH_MS = 200  #: what is logged of requests may be in memory for so long
 _LOG_MAX_BYTES = 10 * 2**20
 
 
@@ -129,6 +130,7 @@ class Envoy:
                 self._log.replace(self._log.with_suffix(".old"))
         arguments = [str(envoy_path()), "-c", str(path), "--disable-hot-restart", "-l", "warn"]
         arguments += ["--concurrency", str(self._workers), "--drain-time-s", "1"]
+        arguments += ["--file-flush-interval-msec", str(_FLUSH_MS)]
         with self._log.open("ab") as out:
             return subprocess.Popen(
                 arguments,

@@ -113,6 +113,15 @@ class Programming:
         found = make_endpoints(backend, self._pods_of(key)).addresses
         return [f"{ip}:{port}" for ip, port in found]
 
+    def pod_of(self, key: ObjectKey) -> tuple[Wire, str] | None:
+        """A revision's pod by its own key, and its app's address; None when it has none."""
+        pod = self._pods.get(key)
+        if pod is None or not (revision := labels_of(pod).get(REVISION_LABEL)):
+            return None
+        backend = self._backend(key._replace(name=revision))
+        ip, port = app_address(pod, backend.port if backend else None)
+        return (pod, f"{ip}:{port}") if ip else None
+
     def labels_of(self, key: ObjectKey) -> dict[str, str] | None:
         """Labels of a revision's figures; None for one that is gone."""
         revision = self._revisions.get(key)

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from hearth.api.errors import ApiError, NotFound
 from hearth.api.kinds import NODE, POD
+from hearth.api.logs import QUEUE_PROXY
 from hearth.api.meta import (
     ObjectKey,
     Wire,
@@ -43,6 +44,7 @@ from hearth.node.logserver import LogServer
 from hearth.node.metrics import MetricsServer
 from hearth.node.naming import ServiceNames
 from hearth.node.network import Network, open_network
+from hearth.node.probelog import ProbeLog
 from hearth.node.settings import NodeSettings
 from hearth.node.streaming import Enterable, StreamServer
 from hearth.node.volumes import Volumes
@@ -82,6 +84,7 @@ class NodeAgent:
         self._workers: dict[str, Worker | ContainerPod] = {}
         self._claims = ClaimKeeper(client, informers, settings.state, self._claims_in_use)
         self._volumes = Volumes(client, settings.state, settings.name, _capacity(settings))
+        self._probe_log = ProbeLog(informers, settings.state, clock)
         self._machinery: Machinery | None = None
         self._containers: ContainerRuntime | None = None
         self._cgroups: Cgroups | None = None
@@ -125,6 +128,7 @@ class NodeAgent:
             self._volumes,
             settings,
             self._events,
+            self._probe_log,
         )
         self._cgroups, self._network = cgroups, network
         try:
@@ -242,6 +246,7 @@ class NodeAgent:
                 self._cgroups,
                 self._network.for_containers if self._network is not None else None,
             )
+            self._containers.probe_log = self._probe_log
         return self._containers
 
     def _vanished(self, worker: Worker | ContainerPod, pod: Wire) -> None:
@@ -418,6 +423,8 @@ class NodeAgent:
         if pod is None:
             return None
         worker = self._workers.get(uid_of(pod))
+        if container == QUEUE_PROXY:
+            return self._probe_log.log_of(pod, runs=worker is not None)
         if worker is not None:
             return worker.log_of(container)
         return LogFiles(self._settings.state / "pods" / uid_of(pod) / container)

@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from hearth.node.logreading import Query, read_log, run_of
+from hearth.api.logs import Query
+from hearth.node.logreading import read_log, run_of
 from hearth.node.logs import ContainerLog, RuntimeLog
 from hearth.node.streaming import STDERR, STDOUT, CannotRun, Streams
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from hearth.api.logs import Query
 from hearth.node.logs import Log, LogFiles
 
 _BLOCK_BYTES = 64 * 2**10
@@ -21,36 +21,6 @@ _STAMP_BYTES = len("2026-01-01T00:00:00")
 
 class NoLog(Exception):
     """There is no such log; the message says what is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which lines are asked for."""
-
-    follow: bool = False
-    previous: bool = False  #: of the run before
-    timestamps: bool = False
-    tail_lines: int | None = None
-    since_s: int | None = None
-    limit_bytes: int | None = None
-
-    @classmethod
-    def of(cls, given: Mapping[str, str]) -> Query:
-        """From a URL's query; raises ``ValueError`` with what is wrong."""
-        numbers = {}
-        for name in ("tailLines", "sinceSeconds", "limitBytes"):
-            if text := given.get(name):
-                if not text.isdigit():
-                    raise ValueError(f"{name} is {text!r}, expected a number")
-                numbers[name] = int(text)
-        return cls(
-            follow=given.get("follow") == "true",
-            previous=given.get("previous") == "true",
-            timestamps=given.get("timestamps") == "true",
-            tail_lines=numbers.get("tailLines"),
-            since_s=numbers.get("sinceSeconds"),
-            limit_bytes=numbers.get("limitBytes"),
-        )
 
 
 def run_of(files: LogFiles, query: Query) -> int:

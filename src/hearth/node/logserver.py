@@ -7,8 +7,9 @@ import hmac
 
 from aiohttp import web
 
+from hearth.api.logs import Query
 from hearth.kit.clock import Clock
-from hearth.node.logreading import NoLog, Query, read_log, run_of
+from hearth.node.logreading import NoLog, read_log, run_of
 from hearth.node.logs import FindLog, LogFiles
 
 

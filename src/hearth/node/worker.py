@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from hearth.api.code import identity_of, specialisation_of
@@ -62,6 +63,7 @@ from hearth.node.entering import EnteredContainer, Inside
 from hearth.node.environment import EnvironmentFault, container_environment
 from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
+from hearth.node.probelog import ProbeLog
 from hearth.node.probing import Where, run_probes
 from hearth.node.settings import NodeSettings
 from hearth.node.statuses import StatusWriter, remove_object
@@ -84,6 +86,7 @@ class Machinery:
     volumes: Volumes
     settings: NodeSettings
     events: EventRecorder
+    probe_log: ProbeLog
 
 
 @dataclass(slots=True)
@@ -477,7 +480,8 @@ class Worker:
             self.feed(life.BecameReady())
 
     def _where(self, process: _Process) -> Where:
-        return Where(process.ip, self._port_of(process), self._inside(process).run)
+        heard = partial(self._machinery.probe_log.heard, self.pod)
+        return Where(process.ip, self._port_of(process), self._inside(process).run, heard)
 
     def _port_of(self, process: _Process) -> int:
         """Where the app listens: with a network of its own, where its spec says."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -22,12 +23,24 @@ _STATES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 
 @dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """A probe that was answered over HTTP."""
+
+    path: str
+    headers: dict[str, str]  #: of the request
+    remote: str  #: whence it came, ``ip:port``
+    status: int
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
     """How to reach the container."""
 
     ip: str
     port: int  #: of the app
     run: Run | None = None  #: None: no command can be run in it
+    heard: Callable[[HttpProbe], None] | None = None  #: is told of each answer over HTTP
 
 
 def probe_port(port: Any, app_port: int, spec_port: int) -> int:
@@ -85,6 +98,7 @@ async def _http(action: Wire, where: Where, spec_port: int) -> str:
     headers |= {h["name"]: h.get("value", "") for h in action.get("httpHeaders") or ()}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     scheme = str(action.get("scheme") or "HTTP").lower()
+    started = time.monotonic()
     try:
         reader, writer = await _connected(host, port, _trusting() if scheme == "https" else None)
     except OSError as error:
@@ -92,7 +106,10 @@ async def _http(action: Wire, where: Where, spec_port: int) -> str:
     with contextlib.closing(writer):
         writer.write(f"GET {path} HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode())
         line = (await reader.readline()).split()
+        remote = "{}:{}".format(*writer.get_extra_info("sockname")[:2])
     status = int(line[1]) if len(line) > 1 and line[1].isdigit() else 0
+    if where.heard is not None:
+        where.heard(HttpProbe(path, headers, remote, status, time.monotonic() - started))
     return "" if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}"
 
 

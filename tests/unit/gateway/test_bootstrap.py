@@ -97,7 +97,7 @@ def test_a_held_request_is_answered_in_words_or_sent_on(bootstrap, listener, hol
 def test_the_check_comes_before_the_router_and_never_lets_pass_by_mistake(bootstrap):
     for name in ("cold", "cold-h2"):
         first, last = managers(bootstrap)[name].http_filters
-        assert last.name == "envoy.filters.http.router"
+        assert (last.name, last.HasField("config_discovery")) == ("cold-router", True)
         check = envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2.ExtAuthz()
         first.typed_config.Unpack(check)
         assert not check.failure_mode_allow

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hearth.api.logs import Query
 from hearth.node import logs
-from hearth.node.logreading import NoLog, Query, read_log, run_of
+from hearth.node.logreading import NoLog, read_log, run_of
 from hearth.node.logs import ContainerLog, LogFiles
 
 MAX_BYTES = 4000

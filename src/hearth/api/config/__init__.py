@@ -12,6 +12,7 @@ from hearth.api.config.domains import DomainsConfig, read_domains
 from hearth.api.config.features import FeaturesConfig, read_features
 from hearth.api.config.gc import GcConfig, read_gc
 from hearth.api.config.network import NetworkConfig, read_network
+from hearth.api.config.observability import ObservabilityConfig, Tracing, read_observability
 from hearth.api.config.serving import ServingConfig, read_serving
 
 __all__ = [
@@ -23,7 +24,9 @@ __all__ = [
     "FeaturesConfig",
     "GcConfig",
     "NetworkConfig",
+    "ObservabilityConfig",
     "ServingConfig",
+    "Tracing",
     "read_acme",
     "read_autoscaler",
     "read_defaults",
@@ -32,5 +35,6 @@ __all__ = [
     "read_features",
     "read_gc",
     "read_network",
+    "read_observability",
     "read_serving",
 ]

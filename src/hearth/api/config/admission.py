@@ -14,6 +14,7 @@ from hearth.api.config.gc import read_gc
 from hearth.api.config.initial import CHECKSUM_ANNOTATION, checksum
 from hearth.api.config.keys import EXAMPLE, unheard
 from hearth.api.config.network import read_network
+from hearth.api.config.observability import read_observability
 from hearth.api.errors import FieldError
 from hearth.api.meta import Wire, annotations_of, metadata, name_of
 from hearth.api.names import KNATIVE_NAMESPACE
@@ -28,6 +29,7 @@ READERS: Mapping[str, Callable[[Mapping[str, str]], object]] = {
     "config-features": read_features,
     "config-gc": read_gc,
     "config-network": read_network,
+    "config-observability": read_observability,
 }
 
 

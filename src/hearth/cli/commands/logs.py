@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 
 import click
 
+from hearth.api.config import read_observability
 from hearth.api.errors import ApiError, NotFound
-from hearth.api.kinds import POD, REVISION, SERVICE
+from hearth.api.kinds import CONFIG_MAP, POD, REVISION, SERVICE
+from hearth.api.logs import QUEUE_PROXY
 from hearth.api.meta import Wire, name_of, status_of, uid_of
+from hearth.api.names import KNATIVE_NAMESPACE
 from hearth.cli.command import common_options, examples
 from hearth.cli.completing import service_names
 from hearth.cli.errors import Exit, Failure
@@ -27,35 +30,64 @@ _LINE_MAX_BYTES = 64 * 2**10  #: a longer one is printed in pieces
         "hearth logs hello",
         "hearth logs hello -f --tail 20",
         "hearth logs hello --revision hello-00002 --previous",
+        "hearth logs hello --requests -f",
     )
 )
 @click.argument("name", shell_complete=service_names)
 @click.option("--follow", "-f", is_flag=True, help="Go on until Ctrl-C, with pods to come.")
 @click.option("--tail", type=click.IntRange(0), metavar="LINES", help="Only the last lines.")
 @click.option("--revision", default="", metavar="NAME", help="Only the pods of that revision.")
+@click.option("--requests", is_flag=True, help="The log of requests, where it is kept.")
 @click.option("--previous", is_flag=True, help="Of the containers before the last restart.")
 @common_options
 def logs(
-    *, target: Target, name: str, follow: bool, tail: int | None, revision: str, previous: bool
+    *,
+    target: Target,
+    name: str,
+    follow: bool,
+    tail: int | None,
+    revision: str,
+    requests: bool,
+    previous: bool,
 ) -> None:
-    """Print what a service's pods print.
+    """Print what a service's pods print, or with --requests which requests they had.
 
-    Lines of several pods carry the pod's name.
+    Lines of several pods carry the pod's name. Requests are logged where config map
+    knative-serving/config-observability says logging.enable-request-log: "true".
     """
     query = {"follow": "true"} if follow else {}
     if tail is not None:
         query["tailLines"] = str(tail)
     if previous:
         query["previous"] = "true"
+    if requests:
+        query["container"] = QUEUE_PROXY
 
     async def work(session: Session) -> None:
         await session.client.get(SERVICE, session.namespace, name)
         if revision:
             await session.client.get(REVISION, session.namespace, revision)
+        if requests:
+            await _say_if_not_logged(session)
         reader = _Reader(session, pod_selector(name, revision), query)
         await (reader.follow() if follow else reader.print_once(name))
 
     run(target, work)
+
+
+async def _say_if_not_logged(session: Session) -> None:
+    """Lines may be there from before, so this is no failure."""
+    name = "config-observability"
+    try:
+        wire = await session.client.get(CONFIG_MAP, KNATIVE_NAMESPACE, name)
+        if read_observability(wire.get("data") or {}).request_log:
+            return
+    except NotFound:
+        pass
+    except (ApiError, ValueError):
+        return  # who may not read it is told nothing of it
+    said = f'set logging.enable-request-log: "true" in config map {KNATIVE_NAMESPACE}/{name}'
+    click.echo(f"requests are not logged now; {said}", err=True)
 
 
 class _Reader:

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from hearth.api.errors import ApiError
@@ -385,7 +386,9 @@ class ContainerPod:
         )
 
     def _where_of(self, container: Container, port: int) -> Where:
-        return Where(self._ip, port, lambda command: self.run_in(container, command))
+        told = self._runtime.probe_log
+        heard = partial(told.heard, self.pod) if told is not None else None
+        return Where(self._ip, port, lambda command: self.run_in(container, command), heard)
 
     async def run_in(self, container: Container, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in the container; returns its exit code and what it printed."""

@@ -19,6 +19,7 @@ from hearth.node.cri.containerd import Containerd, NoContainerRuntime
 from hearth.node.cri.images import Images
 from hearth.node.imageserver import ImagesRefused
 from hearth.node.network import PodNetwork
+from hearth.node.probelog import ProbeLog
 from hearth.node.settings import NodeSettings
 from hearth.node.volumes import Volumes
 from hearth.runtime import EventRecorder
@@ -58,6 +59,7 @@ class ContainerRuntime:
             network: of the node's pods; None when pods have no network of their own.
         """
         self.client = client
+        self.probe_log: ProbeLog | None = None  #: is told of HTTP probes
         self.settings = settings
         self.events = events
         self.volumes = volumes
