@@ -280,6 +280,8 @@ class ShardAutoscaler:
         if not self._started:
             decided.state = resumed(now, decided.replicas, reached_initial=reached)
         self._decided[key] = decided
+        if spec.is_hpa:
+            self._machine.begin(key)
         return decided
 
     def _replicas_in_cache(self, key: ObjectKey) -> int:

@@ -106,6 +106,11 @@ class MachineClass:
         self._clock = clock
         self._events = events
         self._states: dict[ObjectKey, MachineState] = {}
+        self._new: asyncio.Queue[ObjectKey] = asyncio.Queue()
+
+    def begin(self, key: ObjectKey) -> None:
+        """Decide for a new revision at once: its HorizontalPodAutoscaler is looked for."""
+        self._new.put_nowait(key)
 
     async def run(self, known: dict[ObjectKey, Known]) -> None:
         """Decide for those of ``known`` that are of the class, until cancelled."""
@@ -113,13 +118,26 @@ class MachineClass:
             mine = [key for key, one in known.items() if one.spec.is_hpa]
             for gone in self._states.keys() - mine:
                 del self._states[gone]
-            for key in mine:
-                try:
+            await self._decide_each(mine, known)
+            due = asyncio.get_running_loop().time() + INTERVAL_S
+            while (key := await self._next_new(due)) is not None:
+                await self._decide_each([key], known)
+
+    async def _next_new(self, due: float) -> ObjectKey | None:
+        try:
+            async with asyncio.timeout_at(due):
+                return await self._new.get()
+        except TimeoutError:
+            return None
+
+    async def _decide_each(self, keys: Iterable[ObjectKey], known: dict[ObjectKey, Known]) -> None:
+        for key in keys:
+            try:
+                if key in known:
                     await self._decide(key, known[key])
-                except (ApiError, ConnectionError) as error:
-                    facts = {"revision": str(key), "because": str(error)}
-                    log.warning("not decided", extra={"f": facts})
-            await asyncio.sleep(INTERVAL_S)
+            except (ApiError, ConnectionError) as error:
+                facts = {"revision": str(key), "because": str(error)}
+                log.warning("not decided", extra={"f": facts})
 
     async def _decide(self, key: ObjectKey, known: Known) -> None:
         revision = self._revisions.get(key)

@@ -82,3 +82,13 @@ def test_requests_do_not_scale_this_class():
         return rig.replicas()
 
     assert run_story(story, prepare()) == 1
+
+
+def test_a_new_revision_has_its_autoscaler_object_at_once():
+    async def story(rig):
+        await asyncio.sleep(3)  # in the middle of a round
+        prepare()(rig.api)
+        await asyncio.sleep(0.1)
+        return rig.api.get(HORIZONTAL_POD_AUTOSCALER, "app")["spec"]["minReplicas"]
+
+    assert run_story(story) == 1
