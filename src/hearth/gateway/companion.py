@@ -141,7 +141,6 @@ class Gateway:
         envoy = Envoy(config, settings.state, settings.workers, self.http_port, host=settings.host)
         envoy.on_death = self._envoy_died
         self._admin = sockets / "admin"
-        self._logs_url = self._logs.listen()
         try:
             async with asyncio.TaskGroup() as group:
                 await self._informers.wait_synced()
@@ -151,6 +150,7 @@ class Gateway:
                 group.create_task(envoy.run(), name="envoy")
                 group.create_task(self._send_reports(), name="stats")
                 group.create_task(self._request_log.run(self._admin), name="request log")
+                self._logs_url = self._logs.listen()
                 group.create_task(self._logs.run(self._client), name="request log server")
                 await envoy.ready.wait()
                 group.create_task(self._keep_lease(), name="lease")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import logging
 import socket
+import ssl
 from collections.abc import Callable
 from datetime import timedelta
 
 from aiohttp import web
 
+from hearth.api.errors import ApiError
 from hearth.api.logs import Query
 from hearth.api.meta import ObjectKey, Wire, annotations_of, labels_of, metadata, name_of
 from hearth.api.names import (
@@ -25,6 +28,10 @@ from hearth.gateway.core.routing import cluster_name
 from hearth.gateway.requestlog import Asked, RequestLog
 from hearth.kit.clock import Clock
 from hearth.runtime.internal import internal_secret, internal_server_context
+
+log = logging.getLogger(__name__)
+
+_AGAIN_S = 2.0  #: before another look for the secrets
 
 #: A pod that requests may be sent to, and the address that they are sent to.
 FindPod = Callable[[ObjectKey], "tuple[Wire, str] | None"]
@@ -51,19 +58,29 @@ class LogServer:
     async def run(self, client: Client) -> None:
         """Answer where it listens, until cancelled."""
         assert self._sock is not None
-        self._token = (await internal_secret(client, "internal"))["token"]
-        app = web.Application()
-        app.router.add_get(PATH, self._answer)
-        runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2
-        )
-        await runner.setup()
-        try:
-            context = await internal_server_context(client)
-            await web.SockSite(runner, self._sock, ssl_context=context).start()
-            await asyncio.Event().wait()
-        finally:
-            await runner.cleanup()
+        with contextlib.closing(self._sock):
+            context = await self._context(client)
+            app = web.Application()
+            app.router.add_get(PATH, self._answer)
+            runner = web.AppRunner(
+                app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2
+            )
+            await runner.setup()
+            try:
+                await web.SockSite(runner, self._sock, ssl_context=context).start()
+                await asyncio.Event().wait()
+            finally:
+                await runner.cleanup()
+
+    async def _context(self, client: Client) -> ssl.SSLContext:
+        """What it serves with, once that can be had: a gateway serves apps without it."""
+        while True:
+            try:
+                self._token = (await internal_secret(client, "internal"))["token"]
+                return await internal_server_context(client)
+            except (ApiError, ConnectionError) as error:
+                log.warning("request log not served", extra={"f": {"because": str(error)}})
+                await asyncio.sleep(_AGAIN_S)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
