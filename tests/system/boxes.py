@@ -58,6 +58,8 @@ def box(page=b"hello\n", **config):
     """The image's archive, as ``docker save`` writes it."""
     files = {
         "bin/busybox": BUSYBOX.read_bytes(),
+        "bin/sh": b'#!/bin/busybox sh\nexec /bin/busybox sh "$@"\n',
+        "bin/tar": b'#!/bin/busybox sh\nexec /bin/busybox tar "$@"\n',
         "www/index.html": page,
         "www/cgi-bin/about": SCRIPT,
         "www/cgi-bin/fetch": FETCH,

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import field
 
+from hearth.api import podtable
 from hearth.api.errors import FieldError
 from hearth.api.kinds import (
     CONFIG_MAP,
@@ -231,35 +232,6 @@ def validate_namespace(wire: Wire, old: Wire | None) -> list[FieldError]:
     return label_faults(labels_of(wire))
 
 
-def _ready_containers(wire: Wire) -> str:
-    statuses = status_of(wire).get("containerStatuses") or ()
-    ready = sum(bool(status.get("ready")) for status in statuses)
-    return f"{ready}/{len(spec_of(wire).get('containers') or ())}"
-
-
-def _pod_reason(wire: Wire) -> str:
-    """What kubectl shows as STATUS (printers.go, printPod)."""
-    status = status_of(wire)
-    reason = status.get("reason") or status.get("phase") or "Unknown"
-    for one in status.get("containerStatuses") or ():
-        state = one.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-        if waiting.get("reason"):
-            reason = waiting["reason"]
-        elif ended.get("reason"):
-            reason = ended["reason"]
-        elif ended:
-            reason = f"ExitCode:{ended.get('exitCode')}"
-    if (wire.get("metadata") or {}).get("deletionTimestamp"):
-        reason = "Terminating"
-    return str(reason)
-
-
-def _restarts(wire: Wire) -> int:
-    statuses = status_of(wire).get("containerStatuses") or ()
-    return sum(int(one.get("restartCount") or 0) for one in statuses)
-
-
 def _node_state(wire: Wire) -> str:
     ready = condition("Ready", "status")(wire)
     said = {"True": "Ready", "False": "NotReady"}.get(ready, "Unknown")
@@ -290,9 +262,9 @@ RESOURCES = (
     Resource(
         POD, Pod, "pod", ("po",), ("all",), frozenset({"status"}),
         (
-            Column("Ready", _ready_containers),
-            Column("Status", _pod_reason),
-            Column("Restarts", _restarts, "integer"),
+            Column("Ready", podtable.ready_containers),
+            Column("Status", podtable.state),
+            Column("Restarts", podtable.restarts, "integer"),
             Column("IP", at("status", "podIP"), priority=1),
             Column("Node", at("spec", "nodeName"), priority=1),
         ),

@@ -61,6 +61,11 @@ def _handlers() -> dict[str, str]:
     return {name: path for name, path in found.items() if path}
 
 
+def installed_handlers() -> list[str]:
+    """The handlers that RuntimeClasses may name here."""
+    return [*_handlers(), *(name for name, shim in _SANDBOXES.items() if shutil.which(shim))]
+
+
 class Containerd:
     """The daemon. Belongs to one event loop."""
 

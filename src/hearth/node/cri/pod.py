@@ -29,7 +29,12 @@ from hearth.node.cri.configs import container_config, sandbox_config
 from hearth.node.cri.containerd import remove_sandbox
 from hearth.node.cri.entering import InsideContainer
 from hearth.node.cri.images import ImageFault
-from hearth.node.cri.runtime import ContainerRuntime, NoContainerRuntime, Opened
+from hearth.node.cri.runtime import (
+    ContainerRuntime,
+    NoContainerRuntime,
+    NoSuchHandler,
+    Opened,
+)
 from hearth.node.draining import drained
 from hearth.node.entering import EnteredContainer
 from hearth.node.environment import EnvironmentFault, container_environment
@@ -61,6 +66,9 @@ class ContainerPod:
         spec = spec_of(pod)
         self._inits = [Container(c, init=True) for c in spec.get("initContainers") or ()]
         self._apps = [Container(c) for c in spec.get("containers") or ()]
+        if self._inits:
+            for container in self._apps:
+                container.reason = "PodInitializing"
         self._folder = runtime.settings.state.resolve() / "pods" / self.uid
         self._started = {c.name: asyncio.Event() for c in self._all}
         self._logs = {c.name: RuntimeLog(self._folder / c.name) for c in self._all}
@@ -164,9 +172,13 @@ class ContainerPod:
                 self._paths = dict(await self._runtime.volumes.materialise(self.pod))
                 await self._run_sandbox(self._opened, failures)
             except NoContainerRuntime as error:
-                self._wait_all("ErrImagePull", self._no_runtime(error), "Failed")
+                said = f"this node has no container runtime: {error}"
+                self._wait_all("NoContainerRuntime", said, "Failed")
             except VolumeFault as error:
                 self._wait_all("ContainerCreating", str(error), "FailedMount")
+            except NoSuchHandler as error:
+                said = f"Failed to create pod sandbox: {error}"
+                self._wait_all("CreatePodSandboxError", said, "FailedCreatePodSandBox")
             except (CriError, OSError) as error:
                 said = f"Failed to create pod sandbox: {error}"
                 self._wait_all("ContainerCreating", said, "FailedCreatePodSandBox")
@@ -174,10 +186,6 @@ class ContainerPod:
                 return
             failures += 1
             await asyncio.sleep(backoff_s(failures, base_s=1, max_s=_RETRY_MAX_S))
-
-    def _no_runtime(self, error: NoContainerRuntime) -> str:
-        images = ", ".join(str(c.spec.get("image")) for c in self._apps)
-        return f"image {images}: this node has no container runtime: {error}"
 
     def _wait_all(self, reason: str, message: str, event: str) -> None:
         for container in self._all:

@@ -15,7 +15,7 @@ from hearth.node.cgroups import Cgroups
 from hearth.node.core.dns import Resolving, resolving_of
 from hearth.node.cri import pause
 from hearth.node.cri.client import Cri, CriError
-from hearth.node.cri.containerd import Containerd, NoContainerRuntime
+from hearth.node.cri.containerd import Containerd, NoContainerRuntime, installed_handlers
 from hearth.node.cri.images import Images
 from hearth.node.imageserver import ImagesRefused
 from hearth.node.network import PodNetwork
@@ -24,7 +24,11 @@ from hearth.node.settings import NodeSettings
 from hearth.node.volumes import Volumes
 from hearth.runtime import EventRecorder
 
-__all__ = ["ContainerRuntime", "NoContainerRuntime", "Opened"]
+__all__ = ["ContainerRuntime", "NoContainerRuntime", "NoSuchHandler", "Opened"]
+
+
+class NoSuchHandler(Exception):
+    """A pod names a RuntimeClass that cannot be had here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +104,19 @@ class ContainerRuntime:
         """The handler of a RuntimeClass; empty for the default one.
 
         Raises:
-            CriError: there is no such class.
+            NoSuchHandler: there is no such class, or this node does not have its handler.
         """
         if not runtime_class:
             return ""
         try:
             found = await self.client.get(RUNTIME_CLASS, "", runtime_class)
         except NotFound as error:
-            said = f'failed to get sandbox runtime: RuntimeClass "{runtime_class}" not found'
-            raise CriError("NOT_FOUND", said) from error
-        return str(found.get("handler") or "")
+            raise NoSuchHandler(f'RuntimeClass "{runtime_class}" not found') from error
+        handler, here = str(found.get("handler") or ""), installed_handlers()
+        if handler not in here:
+            said = f'RuntimeClass "{runtime_class}": handler "{handler}" is not installed on node'
+            raise NoSuchHandler(f"{said} {self.settings.name}, which has {', '.join(here)}")
+        return handler
 
     async def load(self, archive: Path) -> list[str]:
         """Load the images of an archive; returns their names.

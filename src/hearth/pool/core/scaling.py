@@ -14,6 +14,8 @@ from hearth.api.pods import is_finished, is_ready
 
 #: ``status.reason`` of pods whose node agent was restarted; the agent says so.
 NODE_RESTARTED = "NodeRestarted"
+#: Waiting reasons that are no trouble, or that the end before tells of.
+_COMING = (None, "ContainerCreating", "PodInitializing", "CrashLoopBackOff")
 TEMPLATE_HASH_ANNOTATION = "hearth.dev/template-hash"
 
 
@@ -122,14 +124,15 @@ def trouble_of(pods: Iterable[Wire]) -> tuple[str, str] | None:
     for pod in pods:
         if status_of(pod).get("reason") == NODE_RESTARTED:
             continue
-        for status in status_of(pod).get("containerStatuses") or ():
+        inits = status_of(pod).get("initContainerStatuses") or ()
+        for status in (*inits, *(status_of(pod).get("containerStatuses") or ())):
             state, last = status.get("state") or {}, status.get("lastState") or {}
             waiting = state.get("waiting") or {}
             ended = state.get("terminated") or last.get("terminated") or {}
             if waiting.get("reason") == "CrashLoopBackOff" and ended:
                 said = ended.get("message") or "the app ended, but should have gone on serving"
                 return f"ExitCode{ended.get('exitCode')}", str(said)
-            if waiting.get("reason") not in (None, "ContainerCreating", "CrashLoopBackOff"):
+            if waiting.get("reason") not in _COMING:
                 return str(waiting["reason"]), str(waiting.get("message") or "")
             if state.get("terminated") and ended.get("exitCode"):
                 return f"ExitCode{ended.get('exitCode')}", str(ended.get("message") or "")

@@ -24,6 +24,8 @@ _NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", 
 _HOPELESS = _NO_IMAGE | {
     "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
 }  # fmt: skip
+#: The same, where it is the node that lacks something.
+_NO_PLACE = frozenset({"CreatePodSandboxError", "NoContainerRuntime"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,10 @@ def failure_of_set(replica_set: Wire) -> Failure | None:
     images = [str(one.get("image") or "") for one in spec_of(template).get("containers") or ()]
     if missing := _missing(reason, str(condition.get("message") or ""), *images):
         return missing
-    of_container = reason in _CONTAINER_REASONS | _HOPELESS or reason.startswith("ExitCode")
-    return Failure(reason, str(condition.get("message") or ""), of_container)
+    message = str(condition.get("message") or "")
+    if reason.startswith("ExitCode"):
+        return Failure(reason, f"Container failed with: {message}", of_container=True)
+    return Failure(reason, message, of_container=reason in _CONTAINER_REASONS | _HOPELESS)
 
 
 def failure_of_pods(pods: Iterable[Wire], *, timed_out: bool) -> Failure | None:
@@ -83,8 +87,8 @@ def _failure_of_container(container: Wire, *, timed_out: bool) -> Failure | None
     reason, message = _waits(container)
     if missing := _missing(reason, message, str(container.get("image") or "")):
         return missing
-    if reason in _HOPELESS:
-        return Failure(reason, message, of_container=True)
+    if reason in _HOPELESS | _NO_PLACE:
+        return Failure(reason, message, of_container=reason in _HOPELESS)
     return Failure(reason, message, of_container=False) if reason and timed_out else None
 
 

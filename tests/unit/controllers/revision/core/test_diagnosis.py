@@ -14,7 +14,11 @@ def replica_set(reason, status="True"):
         pytest.param({"status": {}}, None, id="nothing-said"),
         pytest.param(replica_set("ImportFailed", "False"), None, id="no-longer"),
         pytest.param(replica_set("ImportFailed"), Failure("ImportFailed", "why", True), id="code"),
-        pytest.param(replica_set("ExitCode3"), Failure("ExitCode3", "why", True), id="exit-code"),
+        pytest.param(
+            replica_set("ExitCode3"),
+            Failure("ExitCode3", "Container failed with: why", True),
+            id="exit-code",
+        ),
         pytest.param(
             replica_set("ImagePullBackOff"), Failure("ImagePullBackOff", "why", True), id="image"
         ),
@@ -80,6 +84,12 @@ NO_ERROR = "Container failed with: container exited with no error"
             False,
             Failure("ContainerMissing", 'Unable to fetch image "app:1": no such tag', True),
             id="tag",
+        ),
+        pytest.param(
+            [pod(state=waits("CreatePodSandboxError", "no handler"))],
+            False,
+            Failure("CreatePodSandboxError", "no handler", False),
+            id="the-node-lacks-something",
         ),
         pytest.param(
             [pod(state=waits("CreateContainerConfigError", 'secret "s" not found'))],
