@@ -38,12 +38,13 @@ async def _measure(services: int) -> dict[str, object]:
     resources, port = Resources(), free_port("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder:
         paths = {name: f"{folder}/{name}" for name in ("xds", "activator", "admin")}
-        https, inside = (("127.0.0.1", free_port("127.0.0.1", 0)) for _ in range(2))
+        names = ("https", "inside", "inside_https")
+        others = {name: ("127.0.0.1", free_port("127.0.0.1", 0)) for name in names}
         config = make_bootstrap(
-            name="bench", edge=("127.0.0.1", port), https=https, inside=inside, **paths
+            name="bench", edge=("127.0.0.1", port), mark="mark", **others, **paths
         )
         server = await serve_xds(resources, f"unix:{paths['xds']}", lambda report: None, 0.1)
-        envoy = Envoy(config, Path(folder), 2, port)
+        envoy = Envoy(config, Path(folder), 2, outlives=False)
         running = asyncio.create_task(envoy.run())
         await envoy.ready.wait()
         before = _envoy_mib()
@@ -91,7 +92,7 @@ async def _add(resources: Resources, numbers: Iterable[int]) -> None:
     resources.put(CLUSTER, {b.cluster: make_cluster(b) for b in backends})
     await resources.wait_acknowledged(CLUSTER, names)
     await resources.wait_acknowledged(ENDPOINTS, names)
-    resources.put(ROUTES, {r.name: make_route_configuration(r) for r in routings})
+    resources.put(ROUTES, {r.name: make_route_configuration(r, "mark") for r in routings})
     scopes = {name: scope for r in routings for name, scope in make_scopes(r).items()}
     resources.put(SCOPES, scopes)
     await resources.wait_acknowledged(SCOPES, scopes)

@@ -50,7 +50,7 @@ class Alone:
         wanted = {
             ENDPOINTS: {cluster.cluster: make_load_assignment(endpoints)},
             CLUSTER: {cluster.cluster: make_cluster(cluster)},
-            ROUTES: {routing.name: make_route_configuration(routing)},
+            ROUTES: {routing.name: make_route_configuration(routing, "mark")},
             SCOPES: make_scopes(routing),
         }
         for kind, messages in wanted.items():
@@ -86,12 +86,13 @@ def alone(tmp_path):
             paths = {name: str(tmp_path / name) for name in ("xds", "activator", "admin")}
             names = ("https", "inside", "inside_https")
             listening = {name: ("127.0.0.1", at) for name, at in zip(names, others, strict=True)}
-            config = make_bootstrap(name="g", edge=("127.0.0.1", port), **listening, **paths)
+            edge = ("127.0.0.1", port)
+            config = make_bootstrap(name="g", edge=edge, mark="mark", **listening, **paths)
             world = Alone(tmp_path, port)
             xds = await serve_xds(
                 world.resources, f"unix:{paths['xds']}", lambda report: None, interval_s=1.0
             )
-            envoy = Envoy(config, tmp_path, 2, port)
+            envoy = Envoy(config, tmp_path, 2, outlives=False)
             running = asyncio.create_task(envoy.run())
             try:
                 await asyncio.wait_for(envoy.ready.wait(), 20)

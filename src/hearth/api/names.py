@@ -48,6 +48,7 @@ AUTOSCALING_PREFIX = "autoscaling.knative.dev/"
 SHARD_LABEL = "hearth.dev/shard"  #: which controllers own an app; absent means the default shard
 PODPOOL_LABEL = "hearth.dev/podpool"  #: on warm pods: the PodPool they belong to
 GATEWAY_LABEL = "hearth.dev/gateway"  #: on a gateway's Lease: the ServiceGroup it serves
+CONTROLLER_LABEL = "hearth.dev/controller"  #: on a controller's Lease: its shard
 #: On a gateway's Lease: the highest resourceVersion of Routes and Revisions it has programmed.
 PROGRAMMED_ANNOTATION = "hearth.dev/programmed"
 #: The same for DomainMappings, for Certificates, and for Secrets.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Protocol
 from hearth.api.errors import Unauthorized
 from hearth.api.http import Request
 from hearth.api.meta import ROOT
+from hearth.kit.files import write_private
 
 MASTERS = "system:masters"
 #: Below these anyone may read: health, version and the description of the API.
@@ -132,14 +132,3 @@ def _read(path: Path) -> dict[str, User]:
     except (OSError, csv.Error, UnicodeDecodeError) as error:
         raise TokenFileError(f"{path}: cannot be read: {error}") from error
     return users
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    new = path.with_name(f".{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)

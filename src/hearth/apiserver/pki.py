@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hearth.apiserver.auth import write_private
+from hearth.kit.files import write_private
 from hearth.kit.x509 import pem_of_key, sign
 
 _CA_DAYS = 3650

@@ -23,9 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from hearth.api.errors import Unauthorized
 from hearth.api.kinds import POD, SECRET, SERVICE_ACCOUNT, Kind
 from hearth.api.meta import ObjectKey, Wire, name_of, uid_of
-from hearth.apiserver.auth import User, write_private
+from hearth.apiserver.auth import User
 from hearth.apiserver.codec import decode
 from hearth.apiserver.core.rbac import account_groups, account_name
+from hearth.kit.files import write_private
 from hearth.kit.x509 import pem_of_key
 from hearth.store import Backend
 from hearth.store.core.keys import object_key

@@ -13,7 +13,7 @@ import logging
 from hearth.api.errors import ApiError, NotFound
 from hearth.api.kinds import NODE, POD
 from hearth.api.meta import Wire, name_of, namespace_of, spec_of, uid_of
-from hearth.capacity.core.heartbeat import STALE_S, is_stale
+from hearth.api.nodes import STALE_S, is_stale
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import Part

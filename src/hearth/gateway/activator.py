@@ -337,7 +337,7 @@ class Activator:
             await asyncio.sleep(_AGAIN_S * 5)
             return
         doubtful = any(held.suspicious or held.admission for held in waiting.requests)
-        if doubtful and got.source == "ready" and not await accepts(got.address):
+        if doubtful and got.source == "ready" and not await self._answers(got.address, waiting):
             await asyncio.sleep(_AGAIN_S)  # its death has not come round yet
             return
         waiting.got = got
@@ -358,6 +358,15 @@ class Activator:
             return
         outcome = "ok" if waiting.let_go else "abandoned"
         instruments.cold_start(got.source, outcome, answered_s)
+
+    async def _answers(self, address: str, waiting: _Waiting) -> bool:
+        """Whether the instance is there, for requests that have reason to doubt it.
+
+        A process that is being killed accepts connections until the kernel has taken it apart.
+        """
+        if any(held.suspicious for held in waiting.requests):
+            await asyncio.sleep(_AGAIN_S)
+        return await accepts(address)
 
     def _release(self, requests: list[_Held], got: Activation) -> None:
         for held in requests:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from hearth.gateway.hosts import LOWER_HOST
 from hearth.gateway.translate import (
     ADS,
     CIRCUIT_BREAKERS,
     COLD_ROUTER,
     EDGE_ROUTER,
     RETRY_HEADER,
-    RETRY_VALUE,
     ROUTER,
     SLOT_HEADER,
     START_HEADER,
@@ -37,6 +37,7 @@ MESSAGE_HEADER = "hearth-reply-message"
 COLD_HEADER = "cold"
 _AUTHZ = "envoy.filters.http.ext_authz"
 _SILENT_CLIENT = "300s"  #: a connection without any request is ended
+_BACKLOG = 4096  #: connections that may wait, as they do while there is no Envoy
 _HOLD_TIMEOUT = "3600s"  #: the activator itself ends a hold earlier
 
 
@@ -50,6 +51,7 @@ def make_bootstrap(
     xds: str,
     activator: str,
     admin: str,
+    mark: str,
     headers_timeout_s: float = 60.0,
 ) -> Config:
     """The bootstrap.
@@ -63,6 +65,8 @@ def make_bootstrap(
         xds: path of a unix socket, as are the last two.
         activator: likewise.
         admin: likewise.
+        mark: value of the header by which ``cold`` asks the edge for another try: known to nobody
+            else, so that an app that answers with that header has no request repeated.
         headers_timeout_s: for a request's headers to be whole.
     """
     timeout = f"{headers_timeout_s:g}s"
@@ -86,8 +90,8 @@ def make_bootstrap(
                 _edge("https", https, timeout, fragments=1, tls=True),
                 _edge("inside", inside, timeout, fragments=2),
                 _edge("inside-https", inside_https, timeout, fragments=2, tls=True),
-                _cold("cold", "hold"),
-                _cold("cold-h2", "hold-h2"),
+                _cold("cold", "hold", mark),
+                _cold("cold-h2", "hold-h2", mark),
             ],
         },
         "bootstrap_extensions": [_INTERNAL_LISTENERS],
@@ -136,11 +140,17 @@ _STATS = {
 }
 
 
+#: A companion that died is back after a second: it need not be waited for longer than that.
+_RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
+
+
 def _xds(kind: str) -> Config:
     return {
         "api_type": kind,
         "transport_api_version": "V3",
-        "grpc_services": [{"envoy_grpc": {"cluster_name": "xds"}}],
+        "grpc_services": [
+            {"envoy_grpc": {"cluster_name": "xds", "retry_policy": {"retry_back_off": _RECONNECT}}}
+        ],
     }
 
 
@@ -219,7 +229,7 @@ def _edge(
     }
     manager = _manager(
         name,
-        http_filters=[_router(EDGE_ROUTER)],
+        http_filters=[LOWER_HOST, _router(EDGE_ROUTER)],
         use_remote_address=True,
         normalize_path=False,
         request_headers_timeout=timeout,
@@ -229,13 +239,14 @@ def _edge(
             "rds_config_source": ADS,
             "scoped_rds": {"scoped_rds_config_source": ADS},
         },
-        local_reply_config={"mappers": [not_found, _timed_out()]},
+        local_reply_config={"mappers": [not_found, _timed_out(), _ended_early()]},
     )
     chain = {"filters": [manager]}
     return {
         "name": name,
         "address": {"socket_address": {"address": address[0], "port_value": address[1]}},
         "freebind": True,  # the network of pods may come after Envoy
+        "tcp_backlog_size": _BACKLOG,
         **(_told_apart({**chain, **_tls()}, name, timeout) if tls else {"filter_chains": [chain]}),
     }
 
@@ -305,7 +316,17 @@ def _timed_out() -> Config:
     }
 
 
-def _cold(name: str, hold: str) -> Config:
+def _ended_early() -> Config:
+    """The instance began with a request and ended before it answered; 502 is Knative's status."""
+    said = "the instance ended before it answered\n"
+    return {
+        "filter": {"response_flag_filter": {"flags": ["UC", "UR", "UPE"]}},
+        "status_code": 502,
+        "body_format_override": {"text_format_source": {"inline_string": said}},
+    }
+
+
+def _cold(name: str, hold: str, mark: str) -> Config:
     replies = [
         {
             "match": {
@@ -340,7 +361,9 @@ def _cold(name: str, hold: str) -> Config:
         skip_xff_append=True,
         generate_request_id=False,
         access_log=[_ends(), _first_bytes()],
-        local_reply_config={"mappers": [_activator_died(), _reply_text(), _hold_failed()]},
+        local_reply_config={
+            "mappers": [_activator_died(mark), _reply_text(), _hold_failed(mark), _ended_early()]
+        },
     )
     return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
 
@@ -391,20 +414,20 @@ def _told(name: str, only: Config, said: str) -> Config:
     }
 
 
-def _activator_died() -> Config:
+def _activator_died(mark: str) -> Config:
     """The check itself failed: the edge tries again until an activator holds the request."""
-    return _try_again("UAEX", "the gateway's activator does not answer")
+    return _try_again("UAEX", mark, "the gateway's activator does not answer")
 
 
-def _hold_failed() -> Config:
+def _hold_failed(mark: str) -> Config:
     """The instance refused: it died a moment ago; the edge tries again and is held again."""
-    return _try_again("UF", "the instance does not answer")
+    return _try_again("UF", mark, "the instance does not answer")
 
 
-def _try_again(flag: str, said: str) -> Config:
+def _try_again(flag: str, mark: str, said: str) -> Config:
     return {
         "filter": {"response_flag_filter": {"flags": [flag]}},
-        "headers_to_add": [{"header": {"key": RETRY_HEADER, "value": RETRY_VALUE}}],
+        "headers_to_add": [{"header": {"key": RETRY_HEADER, "value": mark}}],
         "body_format_override": {"text_format_source": {"inline_string": f"{said}\n"}},
     }
 

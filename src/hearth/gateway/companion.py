@@ -5,31 +5,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
+
 from hearth.api.activation import Autoscaler, StatReport
-from hearth.api.errors import AlreadyExists, ApiError, NotFound
-from hearth.api.kinds import LEASE
+from hearth.api.errors import ApiError
 from hearth.api.meta import ObjectKey
 from hearth.api.names import (
     GATEWAY_LABEL,
     PROGRAMMED_CERTIFICATES_ANNOTATION,
     PROGRAMMED_SECRETS_ANNOTATION,
     REQUEST_LOGS_ANNOTATION,
-    SYSTEM_NAMESPACE,
 )
 from hearth.client import Client
 from hearth.gateway import instruments
 from hearth.gateway.activator import Activator
+from hearth.gateway.admin import Admin
 from hearth.gateway.announcing import Place, announce
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.routing import cluster_name, parse_cluster_name
-from hearth.gateway.envoy import Envoy, free_ports
+from hearth.gateway.envoy import Envoy, Record, earlier_envoy, free_ports
 from hearth.gateway.envoy_stats import as_ours, envoy_stats
 from hearth.gateway.limits import Limits
 from hearth.gateway.logserver import LogServer
@@ -40,15 +42,14 @@ from hearth.gateway.stats import Stats, interval_of
 from hearth.gateway.tracking import Tracking
 from hearth.gateway.xds import Resources, serve_xds
 from hearth.kit.clock import Clock
+from hearth.kit.files import write_private
 from hearth.kit.metrics import family, labels
 from hearth.kit.tasks import Part
-from hearth.kit.times import rfc3339_micro
 from hearth.runtime import Informers
+from hearth.runtime.heartbeat import HEARTBEAT_S, write_lease
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 10.0
-LEASE_S = 30
 _REPORTS_MAX = 100  #: load reports that may wait for the autoscaler; older ones are dropped
 _SOCKET_PATH_MAX = 100  #: the kernel takes 107 characters
 _SETTLE_S = 0.005  #: programmed batches within this are noted in one write
@@ -75,15 +76,15 @@ class Gateway:
         self._autoscaler = autoscaler
         self._settings = settings
         self._clock = clock
-        self.http_port, self.https_port, self.inside_port, self.inside_https_port = free_ports(
-            (settings.host, settings.port),
-            (settings.host, settings.https_port),
-            (settings.inside_host, settings.inside_port),
-            (settings.inside_host, settings.inside_https_port),
-        )
+        self._earlier = earlier_envoy(settings.state)
+        ports = _ports(settings, self._earlier)
+        self.http_port, self.https_port, self.inside_port, self.inside_https_port = ports
+        self._mark = _mark(settings.state)
         self._resources = Resources()
         certificates = Certificates(informers, self._resources, clock)
-        self._programming = Programming(informers, self._resources, certificates, self.https_port)
+        self._programming = Programming(
+            informers, self._resources, certificates, self.https_port, self._mark
+        )
         self._limits = Limits(self._programming.instances_of)
         self._activator = Activator(
             autoscaler,
@@ -113,19 +114,14 @@ class Gateway:
 
     async def run(self) -> None:
         """Run Envoy and its companion until cancelled."""
-        with _socket_folder(self._settings.state) as sockets:
+        with _socket_folder(self._settings.state, self._earlier) as sockets:
             await self._run(sockets)
 
     async def _run(self, sockets: Path) -> None:
         settings = self._settings
-        xds = await serve_xds(
-            self._resources,
-            f"unix:{sockets}/xds",
-            self._reported,
-            settings.stats_interval_s,
-            self._tracking.changes,
-            self._logged,
-        )
+        if self._earlier is not None:
+            with contextlib.suppress(OSError, TimeoutError):  # it has just died
+                await self._limits.inherit(Admin(sockets / "admin").let_go)
         activator = await self._activator.serve(sockets / "activator")
         config = make_bootstrap(
             name=settings.name,
@@ -136,16 +132,20 @@ class Gateway:
             xds=f"{sockets}/xds",
             activator=f"{sockets}/activator",
             admin=f"{sockets}/admin",
+            mark=self._mark,
             headers_timeout_s=settings.headers_timeout_s,
         )
-        envoy = Envoy(config, settings.state, settings.workers, self.http_port, host=settings.host)
+        envoy = Envoy(config, settings.state, settings.workers, outlives=settings.outlives)
         envoy.on_death = self._envoy_died
         self._admin = sockets / "admin"
+        xds = None
         try:
             async with asyncio.TaskGroup() as group:
                 await self._informers.wait_synced()
                 self._programming.follow()
                 self._request_log.follow()
+                await self._programming.prime()
+                xds = await self._serve_xds(sockets)
                 group.create_task(self._programming.run(), name="programming")
                 group.create_task(envoy.run(), name="envoy")
                 group.create_task(self._send_reports(), name="stats")
@@ -160,7 +160,18 @@ class Gateway:
             await self._activator.close()
             await self._limits.close()
             activator.close()
-            await xds.stop(0)
+            if xds is not None:
+                await xds.stop(0)
+
+    async def _serve_xds(self, sockets: Path) -> grpc.aio.Server:
+        return await serve_xds(
+            self._resources,
+            f"unix:{sockets}/xds",
+            self._reported,
+            self._settings.stats_interval_s,
+            self._tracking.changes,
+            self._logged,
+        )
 
     def _logged(self, entries: bytes) -> None:
         self._limits.take_log(entries)
@@ -256,28 +267,17 @@ class Gateway:
                 return
 
     async def _write_lease(self, versions: dict[str, int]) -> None:
-        name = f"gateway-{self._settings.name}"
-        meta = {
-            "labels": {GATEWAY_LABEL: self._settings.group},
-            "annotations": {
+        await write_lease(
+            self._client,
+            self._clock,
+            f"gateway-{self._settings.name}",
+            holder=self._settings.name,
+            labels={GATEWAY_LABEL: self._settings.group},
+            annotations={
                 **{name: str(version) for name, version in versions.items()},
                 REQUEST_LOGS_ANNOTATION: self._logs_url,
             },
-        }
-        spec = {
-            "holderIdentity": self._settings.name,
-            "leaseDurationSeconds": LEASE_S,
-            "renewTime": rfc3339_micro(self._clock.now()),
-        }
-        try:
-            patch = {"metadata": meta, "spec": spec}
-            await self._client.patch(LEASE, SYSTEM_NAMESPACE, name, patch)
-        except NotFound:
-            own = {**meta, "name": name, "namespace": SYSTEM_NAMESPACE}
-            try:
-                await self._client.create(LEASE, {"metadata": own, "spec": spec})
-            except AlreadyExists:
-                return
+        )
 
 
 def _tls(versions: dict[str, int]) -> list[int | None]:
@@ -286,16 +286,56 @@ def _tls(versions: dict[str, int]) -> list[int | None]:
     return [versions.get(name) for name in names]
 
 
+def _ports(settings: GatewaySettings, earlier: Record | None) -> list[int]:
+    """Ports for what comes in from outside and over TLS, and from inside and over TLS.
+
+    An Envoy that runs has its own already, and they are kept unless others are asked for.
+
+    Raises:
+        GatewayError: one cannot be listened on.
+    """
+    wanted = {
+        "edge": (settings.host, settings.port),
+        "https": (settings.host, settings.https_port),
+        "inside": (settings.inside_host, settings.inside_port),
+        "inside-https": (settings.inside_host, settings.inside_https_port),
+    }
+    found: dict[str, int] = {}
+    if earlier is not None:
+        for name, (host, port) in wanted.items():
+            was_host, was_port = earlier.address_of(name)
+            if was_host == host and port in (0, was_port):
+                found[name] = was_port
+    missing = [name for name in wanted if name not in found]
+    found |= zip(missing, free_ports(*(wanted[name] for name in missing)), strict=True)
+    return [found[name] for name in wanted]
+
+
+def _mark(state: Path) -> str:
+    """The gateway's own mark, see ``make_bootstrap``: its Envoy and its routes must agree on it."""
+    path = state / "mark"
+    with contextlib.suppress(FileNotFoundError):
+        return path.read_text()
+    mark = secrets.token_hex(16)
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_private(path, mark.encode())
+    return mark
+
+
 @contextlib.contextmanager
-def _socket_folder(state: Path) -> Iterator[Path]:
-    """A folder for unix sockets: in the state, or in a short temporary path if that is too long."""
+def _socket_folder(state: Path, earlier: Record | None) -> Iterator[Path]:
+    """A folder for unix sockets: in the state, or in a short temporary path if that is too long.
+
+    It is that of an earlier gateway whose Envoy is still there.
+    """
     folder = state / "run"
-    if len(str(folder / "activator")) > _SOCKET_PATH_MAX:
-        with tempfile.TemporaryDirectory(prefix="hearth-") as short:
-            yield Path(short)
-        return
-    shutil.rmtree(folder, ignore_errors=True)  # an earlier gateway's
-    folder.mkdir(parents=True, mode=0o700)
+    if earlier is not None:
+        folder = earlier.folder
+    elif len(str(folder / "activator")) > _SOCKET_PATH_MAX:
+        folder = Path(tempfile.mkdtemp(prefix="hearth-"))
+    else:
+        shutil.rmtree(folder, ignore_errors=True)  # an earlier gateway's
+        folder.mkdir(parents=True, mode=0o700)
     try:
         yield folder
     finally:

@@ -1,4 +1,4 @@
-"""Runs Envoy as a child, and runs it again when it dies."""
+"""Runs Envoy, and runs it again when it dies; takes over one that an earlier companion left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import ctypes
 import importlib.metadata
 import json
 import logging
-import os
 import signal
 import socket
 import subprocess
@@ -17,7 +16,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
+from hearth.gateway.admin import Admin
 from hearth.gateway.bootstrap import Config
+from hearth.gateway.process import Process, started_at
+from hearth.gateway.sockets import can_migrate, listening_sockets
+from hearth.kit.files import write_private
 
 log = logging.getLogger(__name__)
 
@@ -84,19 +89,73 @@ def _probe(probes: ExitStack, host: str, port: int) -> int:
         ) from error
 
 
+class Record(msgspec.Struct, frozen=True):
+    """What is written down of an Envoy that runs, for a companion that comes after us."""
+
+    pid: int
+    started: int  #: ticks since boot
+    binary: str
+    workers: int
+    config: Config
+
+    @property
+    def folder(self) -> Path:
+        """Where its unix sockets are."""
+        return Path(self.config["admin"]["address"]["pipe"]["path"]).parent
+
+    def address_of(self, listener: str) -> tuple[str, int]:
+        """Where it listens."""
+        return _addresses(self.config)[listener]
+
+    def listens(self, *addresses: tuple[str, int]) -> bool:
+        """Whether it listens at all of these."""
+        return set(addresses) <= set(_addresses(self.config).values())
+
+    def is_like(self, config: Config, workers: int) -> bool:
+        """Whether it does what one started now would do."""
+        return (self.config, self.workers, self.binary) == (config, workers, str(envoy_path()))
+
+
+def earlier_envoy(folder: Path) -> Record | None:
+    """The Envoy that a companion which died has left running."""
+    try:
+        record = msgspec.json.decode((folder / "envoy.pid").read_bytes(), type=Record)
+        return record if started_at(record.pid) == record.started else None
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _addresses(config: Config) -> dict[str, tuple[str, int]]:
+    sockets = {
+        listener["name"]: listener["address"]["socket_address"]
+        for listener in config["static_resources"]["listeners"]
+        if "address" in listener
+    }
+    return {name: (found["address"], found["port_value"]) for name, found in sockets.items()}
+
+
 class Envoy:
     """One Envoy, kept alive."""
 
-    def __init__(
-        self, config: Config, folder: Path, workers: int, port: int, *, host: str = "127.0.0.1"
-    ) -> None:
-        """Prepare to run with ``config``, which listens on host and port; logs go to ``folder``."""
+    def __init__(self, config: Config, folder: Path, workers: int, *, outlives: bool) -> None:
+        """Prepare to run with ``config``; logs go to ``folder``.
+
+        Args:
+            config: the bootstrap.
+            folder: for its log, its configuration, and who it is.
+            workers: threads.
+            outlives: goes on when we die without a word, for one like us to take it over.
+        """
         self._config = config
         self._folder = folder
         self._workers = workers
-        self._port = port
-        self._host = host
-        self._process: subprocess.Popen[bytes] | None = None
+        self._outlives = outlives
+        self._ports = frozenset(port for _, port in _addresses(config).values())
+        self._admin = Admin(Path(config["admin"]["address"]["pipe"]["path"]))
+        self._process: Process | None = None
+        self._sockets: list[socket.socket] = []  #: its listening ones, held beside it
+        self._keeps_sockets = can_migrate()
+        self.taken_over = False  #: it ran before we did
         self.ready = asyncio.Event()  #: set once it answers
         self.on_death: Callable[[], None] = lambda: None  #: called before it is started again
 
@@ -104,15 +163,20 @@ class Envoy:
         """Keep it running until cancelled."""
         failures = 0
         try:
+            self._process = await self._take_over()
             while True:
                 started = time.monotonic()
-                self._process = self._start()
+                if self._process is None:
+                    self._process = self._start()
                 await self._until_ready(self._process)
-                status = await _wait(self._process)
+                self._hold_sockets(self._process)
+                await self._process.wait()
                 self.on_death()
                 failures = failures + 1 if time.monotonic() - started < 5 else 0
-                facts = {"status": status, "log": str(self._log)}
+                facts = {"status": self._process.status, "log": str(self._log)}
                 log.error("envoy died and is started again", extra={"f": facts})
+                self._process.close()
+                self._process = None
                 await asyncio.sleep(min(_RESTART_MAX_S, 0.05 * 2**failures) if failures else 0)
         finally:
             await asyncio.shield(self._stop())
@@ -121,7 +185,28 @@ class Envoy:
     def _log(self) -> Path:
         return self._folder / "envoy.log"
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    # An earlier one
+
+    async def _take_over(self) -> Process | None:
+        """The Envoy that is there, if it is as ours would be; another one is ended."""
+        record = earlier_envoy(self._folder)
+        if record is None:
+            return None
+        process = Process(record.pid)
+        facts = {"pid": record.pid}
+        if self._outlives and record.is_like(self._config, self._workers):
+            log.info("envoy was running and is taken over", extra={"f": facts})
+            self.taken_over = True
+            return process
+        log.info("envoy was running otherwise and is ended", extra={"f": facts})
+        self._hold_sockets(process)
+        await process.stop(_STOP_TIMEOUT_S)
+        process.close()
+        return None
+
+    # One of our own
+
+    def _start(self) -> Process:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._folder / "envoy.json"
         path.write_text(json.dumps(self._config))
@@ -132,38 +217,43 @@ class Envoy:
         arguments += ["--concurrency", str(self._workers), "--drain-time-s", "1"]
         arguments += ["--file-flush-interval-msec", str(_FLUSH_MS)]
         with self._log.open("ab") as out:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=None if self._outlives else _die_with_parent,
             )
+        process = Process(child.pid, child)
+        self._write_down(child.pid)
+        return process
 
-    async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        """Return once it answers on its port."""
+    def _write_down(self, pid: int) -> None:
+        record = Record(pid, started_at(pid), str(envoy_path()), self._workers, self._config)
+        write_private(self._folder / "envoy.pid", msgspec.json.encode(record))
+
+    async def _until_ready(self, process: Process) -> None:
+        """Return once it answers requests."""
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
-            if process.poll() is not None:
-                if self.ready.is_set():
+            if process.ended:
+                if self.ready.is_set() or self.taken_over:
                     return  # it will be started again
-                raise GatewayError(f"envoy ended with {process.returncode}:\n{self._last_words()}")
-            if await self._answers():
+                raise GatewayError(f"envoy ended with {process.status}:\n{self._last_words()}")
+            if await self._admin.is_live():
                 self.ready.set()
                 return
             await asyncio.sleep(0.01)
-        raise GatewayError(f"envoy does not answer on port {self._port}:\n{self._last_words()}")
+        raise GatewayError(f"envoy is not ready:\n{self._last_words()}")
 
-    async def _answers(self) -> bool:
-        try:
-            async with asyncio.timeout(1):
-                reader, writer = await asyncio.open_connection(self._host, self._port)
-                with contextlib.closing(writer):
-                    writer.write(b"GET / HTTP/1.0\r\nHost: hearth.invalid\r\n\r\n")
-                    return (await reader.read(5)).startswith(b"HTTP/")
-        except (OSError, TimeoutError):
-            return False
+    def _hold_sockets(self, process: Process) -> None:
+        """Hold the sockets of this Envoy, and let go of those of the one before."""
+        before, self._sockets = self._sockets, []
+        if self._keeps_sockets:
+            self._sockets = listening_sockets(process.pidfd, process.pid, self._ports)
+        for sock in before:
+            sock.close()
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError):
@@ -171,33 +261,12 @@ class Envoy:
         return ""
 
     async def _stop(self) -> None:
-        process = self._process
-        if process is None or process.poll() is not None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_TIMEOUT_S):
-                await _wait(process)
-        except TimeoutError:
-            process.kill()
-            await _wait(process)
-
-
-async def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for its end, without a thread: the kernel tells through a pidfd."""
-    loop = asyncio.get_running_loop()
-    try:
-        fd = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return process.wait()
-    ended = asyncio.Event()
-    loop.add_reader(fd, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(fd)
-        os.close(fd)
-    return process.wait()
+        for sock in self._sockets:
+            sock.close()
+        if self._process is not None:
+            await self._process.stop(_STOP_TIMEOUT_S)
+            self._process.close()
+        (self._folder / "envoy.pid").unlink(missing_ok=True)
 
 
 def _die_with_parent() -> None:

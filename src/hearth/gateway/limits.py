@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 from hearth.api.meta import ObjectKey
 from hearth.gateway.core.slots import Early, Slots
@@ -29,10 +30,13 @@ _ENDED = re.compile(rb"<([^ <>]+) ([^ <>]+) ([^ <>]*)>")
 #: A stream that did not end well: its app hears of that over a connection of its own, and what
 #: comes next must not be there before.
 _NOTICE_S = 0.05
+_FOLLOW_S = 0.2  #: between looks at streams that an earlier companion let go
 _QUIET_REPORTS = 20  #: load reports that must agree that a revision is idle: 2 s
 
 #: The addresses of a revision's routable instances.
 FindInstances = Callable[[ObjectKey], Iterable[str]]
+#: Streams that were held and are now with an instance, by its address, as Envoy counts them.
+LetGo = Callable[[], Awaitable[dict[str, int]]]
 
 
 class Limits:
@@ -44,6 +48,7 @@ class Limits:
         self._streams: dict[str, tuple[ObjectKey, str]] = {}  #: revision and address
         self._early = Early()
         self._quiet: dict[ObjectKey, int] = {}  #: reports in a row without a stream that has a slot
+        self._inherited: dict[str, int] = {}  #: streams by address: an earlier companion's
         self._tasks = TaskGroup()
         #: told of a revision that has room again
         self.on_room: Callable[[ObjectKey], None] = lambda key: None
@@ -58,6 +63,7 @@ class Limits:
         if slots is None:
             slots = self._slots[key] = Slots(limit)
             slots.set_known(self._instances_of(key))
+            self._inherit(slots, self._inherited)
         return slots
 
     def running_at(self, key: ObjectKey) -> dict[str, int]:
@@ -65,6 +71,42 @@ class Limits:
         if (slots := self._slots.get(key)) is None:
             return {}
         return {at: len(each.streams) for at, each in slots.instances.items() if each.streams}
+
+    async def inherit(self, let_go: LetGo) -> None:
+        """Know of the streams that an earlier companion let go, and follow them to their end."""
+        self._inherited = await let_go()
+        if self._inherited:
+            self._tasks.start(self._follow(let_go), name="inherited streams")
+
+    async def _follow(self, let_go: LetGo) -> None:
+        before = self._inherited
+        while self._inherited:
+            await asyncio.sleep(_FOLLOW_S)
+            now = await self._others(let_go)
+            # A stream of our own that was let go just now may not be in Envoy's count yet: what
+            # two looks agree on has ended.
+            left = {
+                address: min(count, max(before.get(address, 0), now.get(address, 0)))
+                for address, count in self._inherited.items()
+            }
+            self._inherited = {address: count for address, count in left.items() if count}
+            for key, slots in list(self._slots.items()):
+                self._inherit(slots, left)
+                self.on_room(key)
+            before = now
+
+    async def _others(self, let_go: LetGo) -> dict[str, int]:
+        """Streams that are not ours, by address."""
+        try:
+            active = await let_go()
+        except (OSError, TimeoutError):  # Envoy has died, and they with it
+            return {}
+        own = Counter(address for _, address in self._streams.values())
+        return {address: max(0, count - own[address]) for address, count in active.items()}
+
+    def _inherit(self, slots: Slots, streams: Mapping[str, int]) -> None:
+        for address in slots.instances.keys() & streams.keys():
+            slots.inherit(address, streams[address])
 
     def take(self, key: ObjectKey, limit: int, stream: str) -> str | None:
         """Give a slot; returns the instance's address, None if there is no room."""
@@ -110,7 +152,9 @@ class Limits:
 
     def promise(self, key: ObjectKey, limit: int, address: str) -> None:
         """An activation said that this instance answers."""
-        self.of(key, limit).promise(address)
+        slots = self.of(key, limit)
+        slots.promise(address)
+        self._inherit(slots, self._inherited)
         loop = asyncio.get_running_loop()
         loop.call_later(PROMISE_S, self._unpromise, key, address)
         self.on_room(key)
@@ -124,6 +168,7 @@ class Limits:
         if (slots := self._slots.get(key)) is None:
             return
         slots.set_known(self._instances_of(key))
+        self._inherit(slots, self._inherited)
         if not slots.instances:
             del self._slots[key]
         self.on_room(key)

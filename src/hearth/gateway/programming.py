@@ -8,9 +8,11 @@ clusters nobody needs any more go last.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from hearth.api.kinds import DOMAIN_MAPPING, POD, REVISION, ROUTE
 from hearth.api.meta import ObjectKey, Wire, is_deleting, labels_of, metadata, namespace_of
@@ -45,9 +47,13 @@ from hearth.runtime import Change, Informers
 log = logging.getLogger(__name__)
 
 _ACK_TIMEOUT_S = 5.0  #: for an Envoy that refuses something: the others' routes go on
+_PRIME_MAX_S = 1.0  #: for revisions that Routes name to be seen
 _BATCH_S = 0.002  #: changes that come within this go out together
 _BY_REVISION = "revision"
 _BY_TARGET = "target"
+
+#: A Route, how it was routed, and how it is now.
+_Rerouted: TypeAlias = tuple[ObjectKey, Routing | None, Routing | None]
 
 
 class Programming:
@@ -59,10 +65,11 @@ class Programming:
         resources: Resources,
         certificates: Certificates,
         https_port: int,
+        mark: str,
     ) -> None:
         self._resources = resources
         self._certificates = certificates
-        self._https_port = https_port
+        self._https_port, self._mark = https_port, mark
         certificates.on_host = self._host_changed
         self._routes = informers.of(ROUTE, label_selector="")
         self._revisions = informers.of(REVISION, label_selector="")
@@ -81,6 +88,7 @@ class Programming:
         self.programmed = asyncio.Event()  #: set, and replaced, when a batch is done
         #: by annotation of the Lease: Envoy has all of a kind up to this resourceVersion
         self.versions = dict.fromkeys((PROGRAMMED_ANNOTATION, PROGRAMMED_DOMAINS_ANNOTATION), 0)
+        self._done = self.versions  #: the same of what has been sent
         #: told of every routable pod that is seen: its revision and its address
         self.on_instance: Callable[[ObjectKey, str], None] = lambda key, address: None
         #: told of each cluster, whenever its instances change, whether there are any
@@ -137,45 +145,76 @@ class Programming:
         kinds = (self._routes, self._mappings)
         return any(_ingress_ready(wire) != "True" for kind in kinds for wire in kind.list())
 
+    async def prime(self) -> None:
+        """Make resources of all that there is, before an Envoy asks for them.
+
+        One that has them already must not hear that they are gone: a Route that names a revision
+        which is not known yet is waited for a moment.
+        """
+        deadline = asyncio.get_running_loop().time() + _PRIME_MAX_S
+        await self._batch(self._prime)
+        while self._incomplete and (left := deadline - asyncio.get_running_loop().time()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
+                    await self._batch(self._prime)
+
     async def run(self) -> None:
         """Send batches until cancelled."""
+        await self._acknowledged(SCOPES, self._resources.names(SCOPES))
+        await self._acknowledged(ROUTES, self._resources.names(ROUTES))
+        self._announce()
         while True:
             await self._changed.wait()
             await asyncio.sleep(_BATCH_S)
-            self._changed.clear()
-            routes = int(self._routes.resource_version or 0)
-            mappings = int(self._mappings.resource_version or 0)
-            certificates = self._certificates.versions
-            dirty, self._dirty = self._dirty, set()
-            await self._program(dirty)
-            waiting = min(self._incomplete.values(), default=0)
-            self.versions = {
-                PROGRAMMED_ANNOTATION: min(routes, waiting - 1) if waiting else routes,
-                PROGRAMMED_DOMAINS_ANNOTATION: mappings,
-                **certificates,
-            }
-            programmed, self.programmed = self.programmed, asyncio.Event()
-            programmed.set()
+            await self._batch(self._program)
+            self._announce()
+
+    async def _batch(self, program: Callable[[set[ObjectKey]], Awaitable[None]]) -> None:
+        self._changed.clear()
+        routes = int(self._routes.resource_version or 0)
+        mappings = int(self._mappings.resource_version or 0)
+        certificates = self._certificates.versions
+        dirty, self._dirty = self._dirty, set()
+        await program(dirty)
+        waiting = min(self._incomplete.values(), default=0)
+        self._done = {
+            PROGRAMMED_ANNOTATION: min(routes, waiting - 1) if waiting else routes,
+            PROGRAMMED_DOMAINS_ANNOTATION: mappings,
+            **certificates,
+        }
+
+    def _announce(self) -> None:
+        self.versions = self._done
+        programmed, self.programmed = self.programmed, asyncio.Event()
+        programmed.set()
+
+    async def _prime(self, dirty: set[ObjectKey]) -> None:
+        changes = self._changes(dirty)
+        self._add_clusters(_needed(changes))
+        for key, was, now in changes:
+            self._set_route(key, was, now)
 
     async def _program(self, dirty: set[ObjectKey]) -> None:
-        was = {key: self._routing.get(key) for key in dirty}
-        now = {key: self._make(key) for key in dirty}
-        changed = [
-            key
-            for key in sorted(dirty, key=self._age)
-            if was[key] != now[key] or key in self._again
-        ]
-        self._again -= dirty
-        needed = {b for key in changed if (r := now[key]) for b in r.backends}
-        self._add_clusters(needed)
-        await self._acknowledged(CLUSTER, {b.cluster for b in needed})
-        await self._acknowledged(ENDPOINTS, {b.cluster for b in needed})
+        changes = self._changes(dirty)
+        clusters = _needed(changes)
+        self._add_clusters(clusters)
+        await self._acknowledged(CLUSTER, {b.cluster for b in clusters})
+        await self._acknowledged(ENDPOINTS, {b.cluster for b in clusters})
         names: set[str] = set()
-        for key in changed:
-            names |= self._set_route(key, was[key], now[key])
+        for key, was, now in changes:
+            names |= self._set_route(key, was, now)
         await self._acknowledged(SCOPES, names)
-        await self._acknowledged(ROUTES, {r.name for key in changed if (r := now[key])})
+        await self._acknowledged(ROUTES, {now.name for _, _, now in changes if now})
         self._drop_clusters()
+
+    def _changes(self, dirty: set[ObjectKey]) -> list[_Rerouted]:
+        """What differs of these Routes, oldest first."""
+        made = [(key, self._routing.get(key), self._make(key)) for key in dirty]
+        made.sort(key=lambda one: self._age(one[0]))
+        changed = [(k, was, now) for k, was, now in made if was != now or k in self._again]
+        self._again -= dirty
+        return changed
 
     def _age(self, key: ObjectKey) -> tuple[str, ObjectKey]:
         """Of two Routes with the same host the older one has it."""
@@ -223,7 +262,8 @@ class Programming:
             self._routing.pop(key, None)
         else:
             self._routing[key] = now
-            self._resources.put(ROUTES, {now.name: make_route_configuration(now, self._https_port)})
+            made = make_route_configuration(now, self._mark, self._https_port)
+            self._resources.put(ROUTES, {now.name: made})
         if fresh:
             self._resources.put(SCOPES, fresh)
         self._resources.remove(SCOPES, old_scopes - own)
@@ -313,6 +353,10 @@ class Programming:
         if change.new is not None and is_routable(change.new):
             ip, port = app_address(change.new, backend.port)
             self.on_instance(key, f"{ip}:{port}")
+
+
+def _needed(changes: list[_Rerouted]) -> set[Backend]:
+    return {backend for _, _, now in changes if now for backend in now.backends}
 
 
 def _revision_of(pod: Wire) -> list[str]:

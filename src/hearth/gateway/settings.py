@@ -23,6 +23,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     held_max: int = 20_000  #: requests held at once; more get 503
     held_per_revision_max: int = 10_000
     stats_interval_s: float = 0.1  #: between Envoy's load reports (measured: 30 ms fresh)
+    outlives: bool = False  #: Envoy goes on when the companion dies, which comes again
     headers_timeout_s: float = 60.0  #: for a request's headers to be whole; then 408
     logs_host: str = "127.0.0.1"  #: where the log of requests is served to the API server
     request_log_max_bytes: int = 32 * 2**20  #: of one file of it

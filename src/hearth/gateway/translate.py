@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -72,8 +71,6 @@ START_HEADER = "hearth-start"
 #: Those that a revision sets anew, or takes away from what comes in.
 _OF_REVISIONS = ("knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
                  SLOT_HEADER, START_HEADER)  # fmt: skip
-#: Known to nobody else: an app that answers with that header has no request repeated.
-RETRY_VALUE = secrets.token_hex(16)
 _RETRIES_MAX = 40  #: with the back-off below: some 15 s for an activator to come back
 
 #: Methods that may be repeated even when an app has seen them: RFC 9110, 9.2.1.
@@ -83,7 +80,6 @@ _SAFE_METHODS = "GET|HEAD|OPTIONS|TRACE"
 #: died while it was held. Neither repeats a request that an app may have seen.
 RETRY_POLICY: dict[str, Any] = {
     "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-headers",
-    "retriable_headers": [{"name": RETRY_HEADER, "string_match": {"exact": RETRY_VALUE}}],
     "num_retries": _RETRIES_MAX,
     "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.5s"},
     "retry_host_predicate": [
@@ -158,13 +154,21 @@ def make_load_assignment(endpoints: Endpoints) -> ClusterLoadAssignment:
     return ParseDict(wire, ClusterLoadAssignment())
 
 
-def make_route_configuration(routing: Routing, https_port: int = 443) -> RouteConfiguration:
-    """All virtual hosts of a Route; plain HTTP is redirected to ``https_port``."""
+def make_route_configuration(
+    routing: Routing, mark: str, https_port: int = 443
+) -> RouteConfiguration:
+    """All virtual hosts of a Route.
+
+    Args:
+        routing: what the Route says.
+        mark: value of the header by which ``cold`` asks for another try.
+        https_port: where plain HTTP is redirected to.
+    """
     hosts = [one for host in routing.hosts for one in _split(host)]
     wire = {
         "name": routing.name,
         "ignore_port_in_host_matching": True,
-        "virtual_hosts": [_virtual_host(host, https_port) for host in hosts],
+        "virtual_hosts": [_virtual_host(host, mark, https_port) for host in hosts],
     }
     return ParseDict(wire, RouteConfiguration())
 
@@ -192,7 +196,7 @@ _FORWARDED = {
 }
 
 
-def _virtual_host(host: Host, https_port: int) -> dict[str, Any]:
+def _virtual_host(host: Host, mark: str, https_port: int) -> dict[str, Any]:
     return {
         "name": host.name,
         "domains": list(host.domains),
@@ -202,23 +206,23 @@ def _virtual_host(host: Host, https_port: int) -> dict[str, Any]:
         "response_headers_to_remove": [RETRY_HEADER],
         "routes": [
             *_before(host, https_port),
-            *_by_tag(host),
-            *_sent_on(host.weights, _told(host)),
+            *_by_tag(host, mark),
+            *_sent_on(host.weights, mark, _told(host)),
         ],
     }
 
 
-def _by_tag(host: Host) -> list[dict[str, Any]]:
+def _by_tag(host: Host, mark: str) -> list[dict[str, Any]]:
     """Requests whose header picks one of the Route's tags."""
     found = []
     for tag, weights in host.by_tag:
         picked = {"name": TAG_HEADER, "string_match": {"exact": tag}}
-        found += _sent_on(weights, {}, picked)
+        found += _sent_on(weights, mark, {}, picked)
     return found
 
 
 def _sent_on(
-    weights: Sequence[Weight], told: dict[str, str], *headers: dict[str, Any]
+    weights: Sequence[Weight], mark: str, told: dict[str, str], *headers: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """To those revisions, with what they are ``told``; requests must have the ``headers``."""
     found = []
@@ -226,13 +230,14 @@ def _sent_on(
         match: dict[str, Any] = {"prefix": "/"}
         if upto < 100:  # all routes compare the same random number
             match["runtime_fraction"] = {"default_value": {"numerator": upto}}
-        found += _of_share(match, group, told, headers)
+        found += _of_share(match, group, mark, told, headers)
     return found
 
 
 def _of_share(
     match: dict[str, Any],
     group: Sequence[Weight],
+    mark: str,
     told: dict[str, str],
     headers: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
@@ -246,7 +251,10 @@ def _of_share(
     }
     backend = group[0].backend
     # Ends what has not begun to answer; a try after it is refused by the activator.
-    limits = {"per_try_timeout": f"{backend.answer_s}s"}
+    limits: dict[str, Any] = {
+        "per_try_timeout": f"{backend.answer_s}s",
+        "retriable_headers": [{"name": RETRY_HEADER, "string_match": {"exact": mark}}],
+    }
     if backend.idle_s:
         action["idle_timeout"] = f"{backend.idle_s}s"
     common = {"request_headers_to_add": _set(told)} if told else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import logging
 from collections import defaultdict
@@ -54,18 +55,16 @@ class Resources:
 
     def __init__(self) -> None:
         self._resources: defaultdict[str, dict[str, _Resource]] = defaultdict(dict)
-        self._versions = itertools.count(1)
         self._streams: set[_Stream] = set()
         self._progress = asyncio.Event()
         self.rejected = 0  #: responses that Envoy did not take
 
     def put(self, kind: str, messages: Mapping[str, Message]) -> None:
         """Make these the newest versions of their names, and send them."""
-        version = str(next(self._versions))
         for name, message in messages.items():
             packed = Packed()
-            packed.Pack(message)
-            self._resources[kind][name] = _Resource(version, packed)
+            packed.Pack(message, deterministic=True)
+            self._resources[kind][name] = _Resource(_version_of(packed), packed)
         self._changed(kind, messages)
 
     def remove(self, kind: str, names: Iterable[str]) -> None:
@@ -120,6 +119,11 @@ class Resources:
         self._streams.discard(stream)
 
 
+def _version_of(packed: Packed) -> str:
+    """The same for the same content, also to a companion that comes after us."""
+    return hashlib.blake2b(packed.value, digest_size=12).hexdigest()
+
+
 @dataclass(eq=False, slots=True)
 class _Stream:
     """One connection of an Envoy."""
@@ -141,6 +145,8 @@ class _Stream:
             if not self.dirty[kind]:
                 self.queue.put_nowait(kind)
             self.dirty[kind].update(wanted)
+            for name in wanted:  # what it has may be what it had before the last change
+                self.acknowledged.pop((kind, name), None)
 
     def receive(self, request: discovery.DeltaDiscoveryRequest) -> None:
         """Take in what Envoy wants, has, or thinks of what we sent."""

@@ -58,7 +58,10 @@ class Channel:
     def hear(self) -> dict[str, Any]:
         """The next message; raises ``EOFError`` when the node agent is gone."""
         while b"\n" not in self._rest:
-            chunk = self._sock.recv(65536)
+            try:
+                chunk = self._sock.recv(65536)
+            except ConnectionError as error:  # it was killed with unread words of ours
+                raise EOFError from error
             if not chunk:
                 raise EOFError
             self._rest += chunk

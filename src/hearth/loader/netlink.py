@@ -1,12 +1,14 @@
 """Links, addresses and routes by netlink: what ``ip`` does, without starting it for every pod.
 
-``python -m hearth.loader.netlink PREFIX`` removes the links whose names begin so.
+``python -m hearth.loader.netlink PREFIX [SUBNET]`` removes the links whose names begin so, and the
+route that :meth:`Netlink.refuse` made for the subnet.
 
 Source: rtnetlink(7), linux/if_link.h, linux/veth.h.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -17,13 +19,16 @@ from collections.abc import Iterator
 
 _REQUEST_ACK = 0x1 | 0x4
 _CREATE_EXCL = 0x400 | 0x200
-_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE = 16, 17, 20, 24
+_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 24, 25
 _ERROR = 2
 _IFF_UP = 0x1
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_PID = 1, 3, 10, 18, 19
 _INFO_KIND, _INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
-_RTA_OIF, _RTA_GATEWAY = 4, 5
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY = 1, 4, 5, 6
+_MAIN_TABLE, _BOOT_PROTOCOL = 254, 3
+_UNICAST, _UNREACHABLE = 1, 7  #: kinds of routes
+_LAST_METRIC = 4096  #: any other route to the same place goes first
 _LOOPBACK = 1  #: its index in every namespace
 
 
@@ -87,10 +92,18 @@ class Netlink:
 
     def add_default_route(self, index: int, gateway: str) -> None:
         """Send through ``gateway`` what no other route wants."""
-        table, protocol, unicast = 254, 3, 1
-        head = struct.pack("<8BI", socket.AF_INET, 0, 0, 0, table, protocol, 0, unicast, 0)
-        body = head + _attribute(_RTA_GATEWAY, ipaddress.IPv4Address(gateway).packed)
+        body = _route(_UNICAST) + _attribute(_RTA_GATEWAY, ipaddress.IPv4Address(gateway).packed)
         self._ask(_NEWROUTE, _CREATE_EXCL, body + _attribute(_RTA_OIF, struct.pack("<I", index)))
+
+    def refuse(self, subnet: ipaddress.IPv4Network) -> None:
+        """Tell who sends to the subnet that nothing is there, unless another route leads there."""
+        with contextlib.suppress(FileExistsError):
+            self._ask(_NEWROUTE, _CREATE_EXCL, _refusal(subnet))
+
+    def refuse_no_more(self, subnet: ipaddress.IPv4Network) -> None:
+        """Undo :meth:`refuse`; what is not there is fine."""
+        with contextlib.suppress(ProcessLookupError):
+            self._ask(_DELROUTE, 0, _refusal(subnet))
 
     def _ask(self, kind: int, flags: int, body: bytes) -> None:
         self._sequence += 1
@@ -129,6 +142,18 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
         data = data[(length + 3) & ~3 :]
 
 
+def _route(kind: int, prefix: int = 0) -> bytes:
+    return struct.pack(
+        "<8BI", socket.AF_INET, prefix, 0, 0, _MAIN_TABLE, _BOOT_PROTOCOL, 0, kind, 0
+    )
+
+
+def _refusal(subnet: ipaddress.IPv4Network) -> bytes:
+    body = _route(_UNREACHABLE, subnet.prefixlen)
+    body += _attribute(_RTA_DST, subnet.network_address.packed)
+    return body + _attribute(_RTA_PRIORITY, struct.pack("<I", _LAST_METRIC))
+
+
 def _link(index: int = 0, flags: int = 0) -> bytes:
     return struct.pack("<BxHiII", socket.AF_UNSPEC, 0, index, flags, flags)
 
@@ -142,4 +167,7 @@ def _attribute(kind: int, data: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    remove_links(sys.argv[1:])
+    remove_links(sys.argv[1:2])
+    for argument in sys.argv[2:]:
+        with Netlink() as connection:
+            connection.refuse_no_more(ipaddress.IPv4Network(argument))

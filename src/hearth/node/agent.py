@@ -112,8 +112,9 @@ class NodeAgent:
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         cgroups = open_cgroups(settings.cgroups, settings.name, os.getpid())
         network = await open_network(settings.netns, str(settings.state.resolve()))
+        removal = network.removal(whole=not settings.alone) if network is not None else []
         self._zygotes.at_end = {
-            "commands": [*(network.removal if network is not None else []), self._volumes.at_end],
+            "commands": [*removal, self._volumes.at_end],
             "directories": cgroups.parents if cgroups is not None else [],
         }
         cache = PackageCache(
@@ -140,6 +141,9 @@ class NodeAgent:
                     server = NameServer(network.gateway, services, names.exists)
                     group.create_task(server.serve(), name="name server")
                 await self._pods.wait_synced()
+                if network is not None:
+                    mine = [pod for pod in self._pods.list() if self._is_mine(pod)]
+                    network.avoid({str(status_of(pod).get("podIP") or "") for pod in mine})
                 await self._mark_lost()
                 await self._sweep()
                 self._pods.on_change(self._changed)

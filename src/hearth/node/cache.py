@@ -12,6 +12,7 @@ from pathlib import Path
 from hearth.api.errors import ApiError
 from hearth.client import Client
 from hearth.client.client import read_all
+from hearth.client.patience import patiently
 from hearth.loader.packages import (
     CodeError,
     cache_name,
@@ -101,9 +102,12 @@ class PackageCache:
             f"/apis/hearth.dev/v1alpha1/namespaces/{found['namespace']}/packages/{found['digest']}"
         )
         try:
-            return await read_all(await self._client.raw("GET", path))
+            return await patiently(lambda: self._read(path))
         except (ApiError, ConnectionError) as error:
             raise CodeError("CodeUnavailable", f"package {package.url}: {error}") from error
+
+    async def _read(self, path: str) -> bytes:
+        return await read_all(await self._client.raw("GET", path))
 
     def _evict(self, keep: set[str]) -> None:
         packages = [p for p in self._folder.glob("[!.]*") if p.is_dir()]

@@ -17,7 +17,7 @@ import shutil
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from hearth.loader.netlink import Netlink, remove_links
 
 _SETTLE_TRIES_MAX = 500
 _SETTLE_PAUSE_S = 0.001
+_LINGER_S = 1.0
 _PREFIX = 20  #: 2,046 processes, and as many containers
 _SUBNETS = list(ipaddress.IPv4Network("10.192.0.0/10").subnets(new_prefix=_PREFIX))
 
@@ -64,6 +65,7 @@ class Network:
         self._free = self._addresses()
         self._returned: deque[str] = deque()
         self._links: dict[str, str] = {}  #: our end of the pair, by the pod's address
+        self._avoided: frozenset[str] = frozenset()
         self._number = 0
         self._tasks = TaskGroup()
 
@@ -79,8 +81,21 @@ class Network:
         addresses = (str(upper.network_address), str(upper.broadcast_address - 1))
         return PodNetwork(self._bridge, str(self._subnet), *addresses, self.gateway)
 
+    def avoid(self, ips: Collection[str]) -> None:
+        """Give these addresses away last: pods of an earlier agent had them, and may be asked for.
+
+        Routing hears of their end a moment later than we start the first pods.
+        """
+        own = next(self._subnet.subnets())
+        self._avoided = frozenset(ip for ip in ips if ip and ipaddress.IPv4Address(ip) in own)
+        self._returned.extend(self._avoided)
+
     async def open(self) -> None:
         """Make the bridge; one that an earlier agent left is replaced."""
+        with Netlink() as netlink:
+            # While there is no bridge, what is sent to pods must not leave by the default route,
+            # where who knows who has their addresses.
+            netlink.refuse(self._subnet)
         remove_links([self._bridge])
         with Netlink() as netlink:
             # Without an address of its own a bridge takes that of a port, and changes it as ports
@@ -119,11 +134,14 @@ class Network:
             ]  # fmt: skip
         return []
 
-    @property
-    def removal(self) -> list[list[str]]:
-        """The commands that remove what is left of it."""
+    def removal(self, *, whole: bool) -> list[list[str]]:
+        """The commands that remove what is left of it.
+
+        Args:
+            whole: nobody sends to its pods any more; else that goes on to be refused.
+        """
         links = [sys.executable, "-m", "hearth.loader.netlink", self._bridge]
-        return [links, *self._egress("-D")]
+        return [[*links, *([str(self._subnet)] if whole else [])], *self._egress("-D")]
 
     async def attach(self, pid: int) -> Address:
         """Join the pod's namespace to the bridge; returns what its end must be given.
@@ -154,12 +172,14 @@ class Network:
     def release(self, ip: str) -> None:
         """The pod is gone: remove its link, then let its address be given away again.
 
-        A namespace outlives its processes while connections of theirs time out, and would go on to
-        answer for the address.
+        The link stays for a moment: by it the kernel tells the pod's clients that their connections
+        have ended. A namespace outlives its processes while connections of theirs time out, and
+        would go on to answer for the address.
         """
         self._tasks.start(self._release(ip), name=f"release {ip}")
 
     async def _release(self, ip: str) -> None:
+        await asyncio.sleep(_LINGER_S)
         with contextlib.suppress(OSError):
             await asyncio.to_thread(_remove_link, self._links.pop(ip))
         self._returned.append(ip)
@@ -168,6 +188,8 @@ class Network:
         """Remove the bridge, and links that outlived their pods."""
         await self._tasks.close()
         await asyncio.to_thread(remove_links, [self._bridge])
+        with contextlib.suppress(OSError), Netlink() as netlink:
+            netlink.refuse_no_more(self._subnet)
         for command in self._egress("-D"):
             await _try(*command)
 
@@ -177,7 +199,7 @@ class Network:
         An address that comes back at once would meet what the neighbours still remember of its
         last pod.
         """
-        fresh = next(self._free, None)
+        fresh = next((ip for ip in self._free if ip not in self._avoided), None)
         if fresh is None and not self._returned:
             raise NetworkUnavailable(f"subnet {self._subnet}: no address is left")
         return fresh or self._returned.popleft()
@@ -262,7 +284,7 @@ def routed(table: str, bridge: str) -> list[ipaddress.IPv4Network]:
     found = []
     for line in table.splitlines()[1:]:
         link, destination, *_, mask = line.split()[:8]
-        if link != bridge and int(mask, 16):
+        if link not in (bridge, "*") and int(mask, 16):  # "*": what is refused, as we do
             address, netmask = (
                 ipaddress.IPv4Address(int.from_bytes(bytes.fromhex(text), "little"))
                 for text in (destination, mask)

@@ -18,6 +18,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"  #: where the log server listens
     services: str = ""  #: address of services, for pods; empty: the node's own among its pods
     resources: Mapping[str, str] = {}  #: amounts of extended resources, by their names
+    alone: bool = False  #: gateways go on when this process dies
     max_pods: int = 500  #: pods that this node takes
     pids_max: int = 1024  #: processes per pod
     drain_s: float = 1.0  #: from a pod's deletion to SIGTERM: routing lets go of it meanwhile

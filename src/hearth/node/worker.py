@@ -39,6 +39,7 @@ from hearth.api.names import (
 )
 from hearth.api.pods import container_port, user_container
 from hearth.client import Client
+from hearth.client.patience import patiently
 from hearth.kit.backoff import backoff_s
 from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339
@@ -248,8 +249,8 @@ class Worker:
 
     async def _start(self) -> None:
         try:
-            await self._machinery.volumes.materialise(self.pod)
-            spec = None if is_warm(self.pod) else await self._specialisation()
+            await patiently(lambda: self._machinery.volumes.materialise(self.pod))
+            spec = None if is_warm(self.pod) else await patiently(self._specialisation)
         except VolumeFault as error:
             self._refuse("ContainerCreating", str(error), "FailedMount")
             return
@@ -432,9 +433,9 @@ class Worker:
             return
         try:
             pod = self._meant(process)
-            paths = await self._machinery.volumes.materialise(pod)
+            paths = await patiently(lambda: self._machinery.volumes.materialise(pod))
             binds = mounts_of(user_container(spec_of(pod)), paths, message["environment"])
-        except VolumeFault as error:
+        except (VolumeFault, ApiError, ConnectionError) as error:
             self._machinery.events.record(self.pod, "Warning", "FailedMount", str(error))
             self._say(process, op="mounted", reason="FailedMount", message=str(error))
         else:

@@ -13,6 +13,7 @@ import base64
 import logging
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
 from hearth.api.code import is_runtime, specialisation_of
@@ -34,12 +35,14 @@ from hearth.api.pods import (
     app_address,
     container_port,
     has_begun,
+    is_finished,
     is_ready,
     is_routable,
     user_container,
 )
 from hearth.api.podsecurity.levels import PRIVILEGED, policy_of
 from hearth.client import Client
+from hearth.client.patience import patiently
 from hearth.kit.backoff import backoff_s
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import TaskGroup
@@ -48,7 +51,7 @@ from hearth.loader.protocol import Specialisation
 from hearth.pool import instruments
 from hearth.pool.core import claims as core
 from hearth.pool.core.matching import matching_pools
-from hearth.pool.core.scaling import trouble_of
+from hearth.pool.core.scaling import trouble_of, was_killed
 from hearth.pool.resources import (
     fallback_name,
     make_adoption,
@@ -67,6 +70,7 @@ PODS_TRIED_MAX = 5  #: warm pods that may be lost under one claim before it fall
 PODS_ENDED_MAX = 2
 FALLBACK_TIMEOUT_S = 120.0  #: for an ordinary pod to become ready
 ADOPT_TRIES_MAX = 6
+VERDICT_S = 1.0  #: for a node to say how a pod ended
 PROBE_PAUSE_S = 0.005  #: between HTTP probes of an app that listens but is not ready
 
 #: Called with the set's key when a claim ended, well or not.
@@ -97,7 +101,7 @@ class Claiming:
     async def pool_key(self) -> bytes:
         """The key that makes warm pods' secrets; read once."""
         if self._pool_key is None:
-            secret = await self._client.get(SECRET, SYSTEM_NAMESPACE, "pool-key")
+            secret = await patiently(lambda: self._client.get(SECRET, SYSTEM_NAMESPACE, "pool-key"))
             self._pool_key = base64.b64decode(secret["data"]["key"])
         return self._pool_key
 
@@ -150,7 +154,7 @@ class Claiming:
             return template
         pod = make_fallback_pod(replica_set, fallback_name(replica_set, secrets.token_hex(3)))
         try:
-            allowed = await self._client.create(POD, pod, dry_run=True)
+            allowed = await patiently(lambda: self._client.create(POD, pod, dry_run=True))
         except Forbidden as error:
             failure = core.Failure("FailedCreate", error.message)
             raise self._app_failed(replica_set, failure) from error
@@ -180,20 +184,37 @@ class Claiming:
             await self._until_probe(pod, spec)
             phases = {name: sent_s + after for name, after in outcome.phases_s.items()}
             return self._activated(replica_set, pod, {"claimed": claimed_s, **phases}, "pool")
-        self._tasks.start(self._discard(pod), name=f"discard {pod_name}")
         if isinstance(outcome, Taken):
             facts = {"pod": pod_name, "because": outcome.why}
             log.warning("warm pod lost", extra={"f": facts})
-            return outcome
+            began = outcome.began and await self._ended_itself(key_of(pod))
+            self._tasks.start(self._discard(pod), name=f"discard {pod_name}")
+            return replace(outcome, began=began)
+        self._tasks.start(self._discard(pod), name=f"discard {pod_name}")
         raise self._app_failed(replica_set, outcome)
+
+    async def _ended_itself(self, key: ObjectKey) -> bool:
+        """Whether its node says of a pod that it ended, and was not killed: else nobody knows why.
+
+        It may have been killed with its zygote or its node's agent.
+        """
+        deadline = self._clock.monotonic_s() + VERDICT_S
+        while self._clock.monotonic_s() < deadline:
+            pod = self.pods.get(key)
+            if pod is None or is_finished(pod):
+                return pod is not None and not was_killed(pod)
+            await asyncio.sleep(PROBE_PAUSE_S)
+        return False
 
     async def _specialisation(self, replica_set: Wire, pod: Wire) -> Specialisation:
         template = spec_of(replica_set).get("template") or {}
         namespace = namespace_of(replica_set)
         claimed = make_claimed(replica_set, pod)
         try:
-            env = await resolve_environment(
-                self._client, namespace, user_container(spec_of(claimed)), claimed
+            env = await patiently(
+                lambda: resolve_environment(
+                    self._client, namespace, user_container(spec_of(claimed)), claimed
+                )
             )
         except EnvironmentFault as error:
             failure = core.Failure("CreateContainerConfigError", str(error))
@@ -278,7 +299,8 @@ class Claiming:
         ready = asyncio.get_running_loop().create_future()
         self._waiting[name] = ready
         try:
-            await self._client.create(POD, make_fallback_pod(replica_set, name))
+            pod = make_fallback_pod(replica_set, name)
+            await patiently(lambda: self._client.create(POD, pod))
             created_s = self._clock.monotonic_s() - started
             async with asyncio.timeout(FALLBACK_TIMEOUT_S):
                 pod = await ready

@@ -21,6 +21,7 @@ from hearth.api.meta import (
     generation_of,
     is_deleting,
     key_of,
+    labels_of,
     merge_conditions,
     metadata,
     name_of,
@@ -29,22 +30,29 @@ from hearth.api.meta import (
     status_of,
     uid_of,
 )
-from hearth.api.names import CLAIMED_AT_ANNOTATION
-from hearth.api.pods import app_address, container_port, is_finished, is_routable
+from hearth.api.names import CLAIMED_AT_ANNOTATION, PODPOOL_LABEL
+from hearth.api.pods import app_address, container_port, is_finished, is_ready, is_routable
 from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339
 from hearth.pool.claiming import Claiming
 from hearth.pool.core import claims as core
+from hearth.pool.core.scaling import (
+    EARLY_S,
+    change_set,
+    count_set,
+    is_resting,
+    trouble_of,
+    was_killed,
+)
 from hearth.pool.core.scaling import Change as Plan
-from hearth.pool.core.scaling import change_set, count_set, trouble_of
 from hearth.runtime import Change, Informers, Result, WorkQueue
 
 log = logging.getLogger(__name__)
 
 PROMISE_S = 5.0  #: how long an activation may be ahead of the set's spec
-EARLY_S = 5.0  #: an app that ends sooner than this after its claim counts as not starting
+FORGIVEN_S = 10.0  #: after an instance was killed early, another one counts as not starting
 _OWNER = "owner"
 
 #: Requests in flight by instance (``ip:port``) of a revision.
@@ -79,6 +87,9 @@ class Sets:
         self._fresh: defaultdict[ObjectKey, dict[str, Activation]] = defaultdict(dict)
         self._promises: dict[ObjectKey, _Promise] = {}
         self.busy: BusyInstances = lambda key: {}  #: what is known of their load
+        #: the last instance that was killed early, and when
+        self._forgiven: dict[ObjectKey, tuple[str, float]] = {}
+        self._news: defaultdict[ObjectKey, asyncio.Event] = defaultdict(asyncio.Event)
 
     # Activation
 
@@ -88,22 +99,26 @@ class Sets:
         Raises:
             ActivationError: there can be none.
         """
-        replica_set = await self._find(key)
-        now = self._clock.monotonic_s()
-        self._promises[key] = _Promise(max(1, replicas), now + PROMISE_S)
-        if (ready := self._an_instance(key, replica_set)) is not None:
-            return ready
-        missing = max(1, replicas) - self._count(key, replica_set)
-        for _ in range(missing):
-            self._start_claim(key, replica_set)
-        return await self._first(key)
+        wanted = max(1, replicas)
+        while True:
+            replica_set = await self._find(key)
+            self._promises[key] = _Promise(wanted, self._clock.monotonic_s() + PROMISE_S)
+            if (ready := self._an_instance(key, replica_set)) is not None:
+                return ready
+            for _ in range(wanted - self._count(key, replica_set)):
+                self._start_claim(key, replica_set)
+            if self._coming[key]:
+                return await self._first(key)
+            if trouble := trouble_of(self._alive(replica_set)):
+                raise ActivationError(ActivationFailure(503, *trouble))
+            await self._news[key].wait()
 
     async def _find(self, key: ObjectKey) -> Wire:
         replica_set = self._sets.get(key)
         if replica_set is None:
             try:
                 replica_set = await self._client.get(POOLED_REPLICA_SET, key.namespace, key.name)
-            except (NotFound, ConnectionError) as error:
+            except NotFound as error:
                 failure = ActivationFailure(404, "RevisionMissing", f"revision {key}: {error}")
                 raise ActivationError(failure) from error
         if is_deleting(replica_set):
@@ -118,13 +133,22 @@ class Sets:
                 ip, own_port = app_address(pod, port)
                 where = f"{namespace_of(pod)}/{name_of(pod)}"
                 return Activation(where, f"{ip}:{own_port}", {}, "ready")
-        return next(iter(self._fresh[key].values()), None)
+        known = self._known(replica_set)  # whose own status says how they are
+        return next((got for name, got in self._fresh[key].items() if name not in known), None)
 
     def _count(self, key: ObjectKey, replica_set: Wire) -> int:
-        alive = [p for p in self._pods_of(replica_set) if not is_finished(p) and not is_deleting(p)]
-        known = {f"{namespace_of(p)}/{name_of(p)}" for p in alive}
+        """The instances that are there or coming, without those that rest though they work."""
+        known = self._known(replica_set)
+        alive = [pod for pod in self._alive(replica_set) if not is_resting(pod)]
         fresh = sum(name not in known for name in self._fresh[key])
         return len(alive) + fresh + len(self._coming[key])
+
+    def _alive(self, replica_set: Wire) -> list[Wire]:
+        pods = self._pods_of(replica_set)
+        return [pod for pod in pods if not is_finished(pod) and not is_deleting(pod)]
+
+    def _known(self, replica_set: Wire) -> set[str]:
+        return {f"{namespace_of(pod)}/{name_of(pod)}" for pod in self._pods_of(replica_set)}
 
     async def _first(self, key: ObjectKey) -> Activation:
         """The first claim of the revision that succeeds; raises the last failure when none does."""
@@ -183,7 +207,7 @@ class Sets:
                 del self._promises[key]
             else:
                 wanted = promise.replicas
-        known = {f"{namespace_of(p)}/{name_of(p)}" for p in pods}
+        known = self._known(replica_set)
         fresh = sum(name not in known for name in self._fresh[key])
         busy = self._busy_pods(key, replica_set, pods) if wanted < len(pods) else {}
         plan = change_set(pods, len(self._coming[key]) + fresh, wanted, busy)
@@ -214,8 +238,18 @@ class Sets:
             if not is_finished(pod) or is_deleting(pod):
                 continue
             if (trouble := trouble_of([pod])) and _lived_s(pod) < EARLY_S:
-                failure = core.Failure(*trouble)
-                self._claiming.claims.on(core.AppFailed(key, failure, self._clock.monotonic_s()))
+                now = self._clock.monotonic_s()
+                if not self._forgives(key, pod, now):
+                    self._claiming.claims.on(core.AppFailed(key, core.Failure(*trouble), now))
+
+    def _forgives(self, key: ObjectKey, pod: Wire, now: float) -> bool:
+        """Whether the app is not to blame: it was killed, and not the one before it as well."""
+        uid, at_s = self._forgiven.get(key, ("", -FORGIVEN_S))
+        if not was_killed(pod):
+            return False
+        if uid != uid_of(pod) and now - at_s >= FORGIVEN_S:
+            uid, _ = self._forgiven[key] = uid_of(pod), now
+        return uid == uid_of(pod)
 
     async def _delete(self, replica_set: Wire, name: str) -> None:
         self._fresh[key_of(replica_set)].pop(f"{namespace_of(replica_set)}/{name}", None)
@@ -228,6 +262,7 @@ class Sets:
         self._claiming.claims.on(core.Forgotten(key))
         self._promises.pop(key, None)
         self._fresh.pop(key, None)
+        self._forgiven.pop(key, None)
         for task in self._coming.pop(key, ()):
             task.cancel()
 
@@ -270,14 +305,30 @@ class Sets:
 
     def _set_changed(self, change: Change) -> None:
         self.queue.add(change.key)
+        self._tell(change.key)
+
+    def _tell(self, key: ObjectKey) -> None:
+        """Wake those who wait for news of the set."""
+        if (news := self._news.pop(key, None)) is not None:
+            news.set()
 
     def _pod_changed(self, change: Change) -> None:
+        if change.new is not None and PODPOOL_LABEL in labels_of(change.new):
+            self._warm_changed(change.key.name, change.new)
+            return
         owner = controller_of(change.object)
         if owner is not None and owner.get("kind") == POOLED_REPLICA_SET.kind:
             key = change.key._replace(name=str(owner["name"]))
             if change.new is None or is_deleting(change.object) or is_finished(change.object):
                 self._fresh[key].pop(f"{change.key.namespace}/{change.key.name}", None)
             self.queue.add(key)
+            self._tell(key)
+
+    def _warm_changed(self, name: str, pod: Wire) -> None:
+        """One that ends between its claim and its adoption is no instance."""
+        if not is_ready(pod):
+            for key, fresh in self._fresh.items():
+                fresh.pop(f"{key.namespace}/{name}", None)
 
     async def close(self) -> None:
         """Stop what runs beside."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hearth.api.activation import Autoscaler
-from hearth.api.names import DEFAULT_SHARD, SHARD_LABEL
+from hearth.api.names import CONTROLLER_LABEL, DEFAULT_SHARD, SHARD_LABEL
 from hearth.apiserver.serve import ListenError, listen
 from hearth.autoscaler import ShardAutoscaler, serve_autoscaler
 from hearth.capacity import NodeWatch, Placement
 from hearth.client import Client
 from hearth.controllers import controllers
 from hearth.gateway import Gateway, GatewaySettings
-from hearth.gateway.envoy import GatewayError, free_ports
+from hearth.gateway.envoy import GatewayError, earlier_envoy, free_ports
 from hearth.kit.clock import SystemClock
 from hearth.kit.metrics import Source, serve_metrics
 from hearth.kit.tasks import Part
@@ -25,6 +25,7 @@ from hearth.node.core.capacity import parse_resources
 from hearth.node.network import planned_gateway
 from hearth.pool import Pool
 from hearth.runtime import EventRecorder, Informers
+from hearth.runtime.heartbeat import keep_lease
 from hearth.runtime.internal import internal_secret, internal_server_context
 from hearth.up.settings import Settings
 
@@ -79,7 +80,14 @@ def make_controller(
     autoscaler = ShardAutoscaler(client, informers, pool, clock, events)
     pool.follow_load(autoscaler.busy)
     placement = Placement(client, informers, clock, events)
+
+    async def say_so() -> None:
+        name = f"controller-{settings.shard}"
+        labels = {CONTROLLER_LABEL: settings.shard}
+        await keep_lease(client, clock, name, holder=socket.gethostname(), labels=labels)
+
     parts = [
+        Part("controller lease", say_so),
         Part("controller events", events.run),
         *serving,
         *pool.parts(),
@@ -91,13 +99,26 @@ def make_controller(
 
 
 def make_gateway(
-    client: Client, informers: Informers, autoscaler: Autoscaler, settings: Settings
+    client: Client,
+    informers: Informers,
+    autoscaler: Autoscaler,
+    settings: Settings,
+    *,
+    outlives: bool,
 ) -> Gateway:
-    """Envoy and its companion; the port is taken here."""
+    """Envoy and its companion; the port is taken here.
+
+    Args:
+        client: writes as the gateway.
+        informers: of the process.
+        autoscaler: the shard's.
+        settings: of the process.
+        outlives: Envoy goes on when this process dies.
+    """
     inside_host, inside_port, inside_https_port = _inside(settings)
     own = GatewaySettings(
         name=node_name(settings),
-        state=Path(settings.state) / "gateway",
+        state=_gateway_state(settings),
         host=settings.http_host,
         port=settings.http_port,
         https_port=settings.https_port,
@@ -105,8 +126,13 @@ def make_gateway(
         inside_port=inside_port,
         inside_https_port=inside_https_port,
         workers=settings.envoy_workers or os.cpu_count() or 1,
+        outlives=outlives,
     )
     return Gateway(client, informers, autoscaler, own, SystemClock())
+
+
+def _gateway_state(settings: Settings) -> Path:
+    return Path(settings.state) / "gateway"
 
 
 def _inside(settings: Settings) -> tuple[str, int, int]:
@@ -119,20 +145,27 @@ def _inside(settings: Settings) -> tuple[str, int, int]:
         return settings.inside_host, plain, tls
     state = Path(settings.state) / "node"
     if host := planned_gateway(settings.netns, str(state.resolve())):
+        addresses = (host, plain or HTTP_PORT), (host, tls or HTTPS_PORT)
+        earlier = earlier_envoy(_gateway_state(settings))
+        if earlier is not None and earlier.listens(*addresses):
+            return host, addresses[0][1], addresses[1][1]
         with suppress(GatewayError):
-            http, https = free_ports((host, plain or HTTP_PORT), (host, tls or HTTPS_PORT))
+            http, https = free_ports(*addresses)
             return host, http, https
     return "127.0.0.1", plain, tls
 
 
-def make_node(client: Client, informers: Informers, settings: Settings) -> tuple[NodeAgent, Part]:
-    """The node agent, and what writes its events."""
+def make_node(
+    client: Client, informers: Informers, settings: Settings, *, alone: bool
+) -> tuple[NodeAgent, Part]:
+    """The node agent, and what writes its events; ``alone`` in its process, or with all others."""
     own = NodeSettings(
         name=node_name(settings),
         state=Path(settings.state) / "node",
         cgroups=settings.cgroups,
         netns=settings.netns,
         resources=parse_resources(settings.node_resources),
+        alone=alone,
     )
     clock = SystemClock()
     events = EventRecorder(client, "hearth-node", clock)

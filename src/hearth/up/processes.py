@@ -20,7 +20,6 @@ from hearth.api.kinds import POD, POD_POOL
 from hearth.api.names import PODPOOL_LABEL, SYSTEM_NAMESPACE
 from hearth.api.pods import is_ready
 from hearth.apiserver import RunningApiServer, open_apiserver
-from hearth.apiserver.auth import write_private
 from hearth.apiserver.open import prepare_state
 from hearth.apiserver.serve import ListenError
 from hearth.client import Client
@@ -28,6 +27,7 @@ from hearth.client.http import HttpHandler
 from hearth.client.kubeconfig import KubeconfigError, load_kubeconfig
 from hearth.gateway import AutoscalerClient
 from hearth.gateway.envoy import GatewayError
+from hearth.kit.files import write_private
 from hearth.kit.logs import log_to_stderr
 from hearth.kit.tasks import Part, run_until
 from hearth.node.cgroups import CgroupsUnavailable
@@ -122,12 +122,12 @@ async def _up(settings: Settings) -> None:
         )
         informers = Informers(client, label_selector=shard_selector(settings.shard))
         gateway_proxy = _Later()
-        gateway = make_gateway(client, informers, gateway_proxy, settings)
+        gateway = make_gateway(client, informers, gateway_proxy, settings, outlives=False)
         controller = make_controller(
             client, informers, settings, gateway.http_port, gateway.https_port
         )
         gateway_proxy.autoscaler = controller.autoscaler
-        agent, node_events = make_node(node_client, informers, settings)
+        agent, node_events = make_node(node_client, informers, settings, alone=False)
         await controller.pool.make_default(settings.pool)
         parts = [
             *server.parts,
@@ -288,7 +288,7 @@ async def _gateway(settings: Settings, kubeconfig: Path) -> None:
         authority = (await internal_secret(client, "internal-tls"))["ca.crt"].decode()
         autoscaler = AutoscalerClient(settings.autoscaler, token, authority)
         informers = Informers(client)
-        gateway = make_gateway(client, informers, autoscaler, settings)
+        gateway = make_gateway(client, informers, autoscaler, settings, outlives=True)
         metrics, metrics_url = make_metrics("gateway", settings, gateway.metrics)
 
         async def announce() -> None:
@@ -311,7 +311,7 @@ async def _node(settings: Settings, kubeconfig: Path) -> None:
     prepare_state(Path(settings.state))
     async with _connected(kubeconfig, "hearth-node") as client:
         informers = Informers(client)
-        agent, events = make_node(client, informers, settings)
+        agent, events = make_node(client, informers, settings, alone=True)
         metrics, metrics_url = make_metrics("node", settings, agent.metrics)
 
         async def announce() -> None:

@@ -143,12 +143,17 @@ def test_pool_shows_lists_and_scales(hearth, platform):
 def test_status_fails_when_a_part_is_missing(hearth, platform):
     pool(platform, 4, 3)
     done = hearth("status", code=4)
-    assert done.stderr == "hearth: not ready: gateway, node\n"
-    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-    platform.api.put(NODE, {"metadata": {"name": "here"}, "status": ready})
-    lease = {"renewTime": NOW, "leaseDurationSeconds": 30}
-    meta = {"name": "gw-1", "labels": {"hearth.dev/gateway": "default"}}
-    platform.api.put(LEASE, {"metadata": meta, "spec": lease}, namespace=SYSTEM)
+    assert done.stderr == "hearth: not ready: controller, gateway, node\n"
+    silent = "2026-01-01T00:00:00Z"
+    for said_at, code in ((silent, 4), (NOW, 0)):
+        ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": said_at}
+        node = {"metadata": {"name": "here"}, "status": {"conditions": [ready]}}
+        platform.api.put(NODE, node)
+        for name, kind in (("gw-1", "gateway"), ("controller-default", "controller")):
+            lease = {"renewTime": said_at, "leaseDurationSeconds": 30}
+            meta = {"name": name, "labels": {f"hearth.dev/{kind}": "default"}}
+            platform.api.put(LEASE, {"metadata": meta, "spec": lease}, namespace=SYSTEM)
+        hearth("status", code=code)
     said = hearth("status").stdout
     assert "gw-1" in said
     assert "here" in said

@@ -5,10 +5,14 @@ from __future__ import annotations
 # Known by name while the bootstrap is parsed:
 import envoy.extensions.access_loggers.grpc.v3.als_pb2
 import envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2
+import envoy.extensions.common.matching.v3.extension_matcher_pb2
+import envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2
 import envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2
+import envoy.extensions.filters.http.lua.v3.lua_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
 import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2
+import envoy.type.matcher.v3.http_inputs_pb2
 import pytest
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
@@ -31,6 +35,7 @@ def bootstrap():
         xds="/run/xds",
         activator="/run/act",
         admin="/run/a",
+        mark="mark",
     )
     for listener in wire["static_resources"]["listeners"]:
         listener["filter_chains"][0].pop("transport_socket", None)  # of a type not known here

@@ -28,7 +28,7 @@ class World:
         self.resources = Resources()
         self.informers = Informers(Client(self.api))
         certificates = Certificates(self.informers, self.resources, SystemClock())
-        self.programming = Programming(self.informers, self.resources, certificates, 443)
+        self.programming = Programming(self.informers, self.resources, certificates, 443, "mark")
 
     def route(self, name):
         """A Route of one Revision; returns the resourceVersion that must be programmed."""
@@ -118,3 +118,40 @@ def test_what_envoy_refuses_is_logged_and_does_not_stop_other_routes(run, caplog
 
     run(act)
     assert "envoy rejected configuration" in [record.message for record in caplog.records]
+
+
+def test_all_that_there_is_is_made_before_an_envoy_asks():
+    async def story():
+        world = World()
+        for name in ("a", "b"):
+            world.route(name)
+        running = asyncio.create_task(world.informers.run())
+        await world.informers.wait_synced()
+        world.programming.follow()
+        await world.programming.prime()
+        found = [len(world.resources.names(kind)) for kind in (CLUSTER, ENDPOINTS, ROUTES)]
+        running.cancel()
+        return found, asyncio.get_running_loop().time()
+
+    assert run_virtual(story())[0] == ([2, 2, 2], 0)
+
+
+def test_a_revision_that_a_route_names_is_waited_for_a_moment_but_not_for_ever():
+    async def story(comes):
+        world = World()
+        world.route("a")
+        revision = world.api.get(REVISION, "a-00001")
+        world.api.remove(REVISION, "a-00001")
+        running = asyncio.create_task(world.informers.run())
+        await world.informers.wait_synced()
+        world.programming.follow()
+        priming = asyncio.create_task(world.programming.prime())
+        await passes(0.5)
+        assert not priming.done()
+        if comes:
+            world.api.put(REVISION, revision)
+        await priming
+        running.cancel()
+        return len(world.resources.names(ROUTES))
+
+    assert [run_virtual(story(comes))[0] for comes in (True, False)] == [1, 0]

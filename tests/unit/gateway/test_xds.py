@@ -270,3 +270,36 @@ def test_an_envoy_gets_configuration_and_reports_load_over_a_socket(tmp_path):
     assert [r.name for r in response.resources] == ["a"]
     assert (wanted.send_all_clusters, wanted.load_reporting_interval.nanos) == (True, 250_000_000)
     assert reported == "root/default/a"
+
+
+def test_an_envoy_that_was_told_by_an_earlier_companion_is_told_only_what_differs(run):
+    async def act(resources):
+        resources.put(CLUSTER, {"a": message(1), "b": message(2), "gone": message()})
+        stream = resources.open()
+        stream.receive(asks())
+        response = await stream.next()
+        known = {r.name: r.version for r in response.resources}
+        later = Resources()
+        later.put(CLUSTER, {"a": message(1), "b": message(3), "new": message()})
+        stream = later.open()
+        stream.receive(asks(known=known))
+        return await answer(stream)
+
+    assert run(act) == (["b", "new"], ["gone"])
+
+
+def test_what_goes_back_to_what_it_was_must_be_acknowledged_again(run):
+    async def act(resources):
+        resources.put(CLUSTER, {"a": message(1)})
+        stream = resources.open()
+        stream.receive(asks())
+        await answer(stream)
+        resources.put(CLUSTER, {"a": message(2)})
+        resources.put(CLUSTER, {"a": message(1)})
+        waiting = asyncio.create_task(resources.wait_acknowledged(CLUSTER, ["a"]))
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        await answer(stream)
+        await waiting
+
+    run(act)

@@ -89,7 +89,6 @@ def test_who_comes_while_a_package_is_fetched_waits_for_it_also_when_the_first_h
     ("answer", "reason", "said"),
     [
         pytest.param(NotFound("no such package"), "CodeUnavailable", "no such", id="missing"),
-        pytest.param(ConnectionError("refused"), "CodeUnavailable", "refused", id="unreachable"),
         pytest.param(b"other", "CodeInvalid", "has digest", id="other-content"),
     ],
 )
@@ -104,6 +103,16 @@ def test_a_package_that_cannot_be_had_says_why_and_is_tried_again(tmp_path, answ
         return caught.value.reason
 
     assert asyncio.run(story()) == reason
+
+
+def test_a_store_that_is_away_is_waited_for(tmp_path):
+    async def story():
+        store = Store(ConnectionError("refused"))
+        cache = cache_of(tmp_path, store)
+        asyncio.get_running_loop().call_later(0.01, setattr, store, "answer", CONTENT)
+        return (await cache.get(STORED) / "app.py").read_text()
+
+    assert asyncio.run(story()) == "x = 1"
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 
 import pytest
 
 from hearth.loader import netlink
-from hearth.node.network import mac_of, routed
+from hearth.node.network import Network, mac_of, routed
 
 TABLE = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
 eth0\t0001A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+*\t0020C00A\t00000000\t0201\t0\t0\t4096\t00F0FFFF\t0\t0\t0
 vpn\t0000C00A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0
 hthaaaaa\t0010C00A\t00000000\t0001\t0\t0\t0\t00F0FFFF\t0\t0\t0
 """
@@ -85,3 +87,25 @@ def test_the_kernels_reason_is_told_and_what_is_not_there_needs_no_removal(kerne
             link.remove("x")
         kernel.error = 19
         link.remove("x")
+
+
+def test_addresses_that_pods_of_an_earlier_agent_had_are_given_away_last():
+    network = Network("hth00000", ipaddress.IPv4Network("10.192.0.0/29"))  # two for processes
+    network.avoid({"10.192.0.2", "", "10.192.0.6", "192.168.0.1"})
+    assert [network._address() for _ in range(2)] == ["10.192.0.3", "10.192.0.2"]
+
+
+def test_what_is_sent_to_pods_that_are_not_there_is_refused(kernel):
+    subnet = ipaddress.IPv4Network("10.192.16.0/20")
+    with netlink.Netlink() as link:
+        link.refuse(subnet)
+        link.refuse_no_more(subnet)
+        kernel.error = errno.EEXIST
+        link.refuse(subnet)
+        kernel.error = errno.ESRCH
+        link.refuse_no_more(subnet)
+    added, removed, *_ = kernel.last.sent
+    assert (added[4], removed[4]) == (24, 25), "RTM_NEWROUTE, RTM_DELROUTE"
+    assert added[16:].startswith(bytes([socket.AF_INET, 20]))
+    assert bytes([10, 192, 16, 0]) in added
+    assert added[20 + 3] == 7, "RTN_UNREACHABLE"

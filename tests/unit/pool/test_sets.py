@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+from functools import partial
 
 from hearth.api.activation import Activation, ActivationError, ActivationFailure
 from hearth.api.kinds import POD, POOLED_REPLICA_SET
 from hearth.api.meta import ObjectKey, status_of
+from hearth.api.names import PODPOOL_LABEL, REVISION_LABEL
 from hearth.client import Client
 from hearth.kit.clock import SystemClock
 from hearth.pool.core import claims as core
@@ -70,12 +72,14 @@ def succeeding(claims):
     return Activation("default/p1", "10.0.0.1:8080", {}, "pool")
 
 
-def play(outcome, replicas, story, clock=LoopClock):
+def play(outcome, replicas, story, clock=LoopClock, before=None):
     async def run():
         client = Client(FakeApi(), tenant_in_path=False)
         await client.create(
             POOLED_REPLICA_SET, {**SET, "spec": {**SET["spec"], "replicas": replicas}}
         )
+        if before is not None:
+            await before(client)
         informers = Informers(client)
         claiming = Claiming(informers, outcome)
         sets = Sets(client, informers, claiming, clock())
@@ -157,3 +161,85 @@ def test_a_set_says_where_its_ready_pods_answer():
         return status_of(found).get("addresses")
 
     assert play(succeeding, 3, story) == ["10.0.0.1:8080", "10.0.0.2:8080"]
+
+
+# Pods that are there and do not answer
+
+
+def container(state, last=None):
+    return [{"name": "user-container", "state": state, "lastState": last or {}}]
+
+
+async def has_pod(client, *, ready=False, statuses=()):
+    """A pod of the set, as its node tells of it."""
+    owner = await client.get(POOLED_REPLICA_SET, KEY.namespace, KEY.name)
+    reference = {"kind": "PooledReplicaSet", "name": KEY.name, "uid": owner["metadata"]["uid"]}
+    meta = {
+        "name": "p",
+        "namespace": KEY.namespace,
+        "labels": {REVISION_LABEL: KEY.name},
+        "ownerReferences": [{**reference, "controller": True}],
+    }
+    await client.create(POD, {"metadata": meta, "spec": {"containers": []}})
+    await has_status(client, ready=ready, statuses=statuses)
+
+
+async def has_status(client, *, ready, statuses=()):
+    status = {
+        "phase": "Running",
+        "podIP": "10.0.0.9",
+        "conditions": [{"type": "Ready", "status": str(ready)}],
+        "containerStatuses": list(statuses),
+    }
+    await client.patch(POD, KEY.namespace, "p", {"status": status}, subresource="status")
+    await asyncio.sleep(0.1)
+
+
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+
+
+def test_a_request_waits_for_an_instance_that_is_not_ready_yet():
+    async def story(client, sets, claiming):
+        asking = asyncio.create_task(sets.ensure(KEY, 1))
+        await asyncio.sleep(200)
+        assert not asking.done()
+        await has_status(client, ready=True)
+        return (await asking).address, claiming.claimed
+
+    assert play(succeeding, 1, story, before=has_pod) == ("10.0.0.9:8080", 0)
+
+
+def test_an_instance_that_rests_after_it_was_killed_is_not_waited_for():
+    killed = {"terminated": {"exitCode": 137, "reason": "Error"}}
+
+    async def story(client, sets, claiming):
+        return (await sets.ensure(KEY, 1)).address, claiming.claimed
+
+    before = partial(has_pod, statuses=container(BACK_OFF, killed))
+    assert play(succeeding, 1, story, before=before) == ("10.0.0.1:8080", 1)
+
+
+def test_why_the_only_instance_cannot_run_is_told_at_once():
+    crashed = {"terminated": {"exitCode": 3, "reason": "Error", "message": "no database"}}
+
+    async def story(client, sets, claiming):
+        try:
+            await sets.ensure(KEY, 1)
+        except ActivationError as error:
+            return error.failure, claiming.claimed
+
+    before = partial(has_pod, statuses=container(BACK_OFF, crashed))
+    failure, claimed = play(succeeding, 1, story, before=before)
+    assert (failure, claimed) == (ActivationFailure(503, "ExitCode3", "no database"), 0)
+
+
+def test_a_warm_pod_that_ends_between_claim_and_adoption_is_no_instance():
+    async def story(client, sets, claiming):
+        await sets.ensure(KEY, 1)
+        meta = {"name": "p1", "namespace": "hearth-system", "labels": {PODPOOL_LABEL: "python"}}
+        await client.create(POD, {"metadata": meta, "spec": {"containers": []}})
+        await asyncio.sleep(0.1)
+        await sets.ensure(KEY, 1)
+        return claiming.claimed
+
+    assert play(succeeding, 0, story) == 2

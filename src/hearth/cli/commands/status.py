@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,8 @@ import click
 
 from hearth.api.kinds import LEASE, NODE, POD_POOL, SERVICE
 from hearth.api.meta import Wire, is_condition_true, name_of, spec_of, status_of
-from hearth.api.names import GATEWAY_LABEL, SYSTEM_NAMESPACE
+from hearth.api.names import CONTROLLER_LABEL, GATEWAY_LABEL, SYSTEM_NAMESPACE
+from hearth.api.nodes import is_stale
 from hearth.cli.command import common_options, examples
 from hearth.cli.commands.version import server_version
 from hearth.cli.core.tables import format_fields
@@ -32,7 +33,7 @@ class _Part:
 def status(target: Target) -> None:
     """Show how the platform is.
 
-    Fails when it cannot serve: no gateway, or no node.
+    Fails when it cannot serve: no controller, no gateway, or no node.
     """
     parts = run(target, _look)
     data = {part.name: {"ok": part.is_good, "says": part.says} for part in parts}
@@ -44,20 +45,31 @@ def status(target: Target) -> None:
 async def _look(session: Session) -> Sequence[_Part]:
     client, now = session.client, datetime.now(UTC)
     version = await server_version(session)
-    leases = await client.list(LEASE, SYSTEM_NAMESPACE, label_selector=GATEWAY_LABEL)
+    controllers = await client.list(LEASE, SYSTEM_NAMESPACE, label_selector=CONTROLLER_LABEL)
+    gateways = await client.list(LEASE, SYSTEM_NAMESPACE, label_selector=GATEWAY_LABEL)
     nodes = await client.list(NODE)
     pools = await client.list(POD_POOL, SYSTEM_NAMESPACE)
     services = await client.list(SERVICE)
-    live = [name_of(lease) for lease in leases.items if _is_live(lease, now)]
-    good = [name_of(node) for node in nodes.items if is_condition_true(node, "Ready")]
+    good = [name_of(node) for node in nodes.items if _is_good(node, now)]
     ready = sum(is_condition_true(service, "Ready") for service in services.items)
     return [
         _Part("api", True, f"{session.server}, {version}"),
-        _Part("gateway", bool(live), ", ".join(live) or "none has reported lately"),
+        _by_leases("controller", controllers.items, now),
+        _by_leases("gateway", gateways.items, now),
         _Part("node", bool(good), ", ".join(good) or f"none of {len(nodes.items)} is ready"),
         _Part("pools", True, "\n".join(map(_pool, pools.items)) or "none"),
         _Part("services", True, f"{ready} of {len(services.items)} ready"),
     ]
+
+
+def _by_leases(name: str, leases: Iterable[Wire], now: datetime) -> _Part:
+    live = [name_of(lease) for lease in leases if _is_live(lease, now)]
+    return _Part(name, bool(live), ", ".join(live) or "none has reported lately")
+
+
+def _is_good(node: Wire, now: datetime) -> bool:
+    """Ready, and so by its agent's own word: a controller that could tell may be away too."""
+    return is_condition_true(node, "Ready") and not is_stale(node, now)
 
 
 def _is_live(lease: Wire, now: datetime) -> bool:

@@ -22,9 +22,15 @@ class Instance:
     """One instance of a revision."""
 
     streams: set[str] = field(default_factory=set)
+    inherited: int = 0  #: streams that an earlier companion let go, whose names we do not know
     known: bool = False  #: it is there, as far as its pod says
     promised: bool = False  #: it answers, though its pod does not say so yet
     doubted: bool = False  #: it refused or ended a stream a moment ago
+
+    @property
+    def taken(self) -> int:
+        """Slots that are not free."""
+        return len(self.streams) + self.inherited
 
 
 @dataclass(slots=True)
@@ -42,14 +48,14 @@ class Slots:
     @property
     def taken(self) -> int:
         """Streams that have a slot."""
-        return sum(len(each.streams) for each in self.instances.values())
+        return sum(each.taken for each in self.instances.values())
 
     def take(self, stream: str) -> str | None:
         """Give a slot of the least used instance; returns its address, None if all are full."""
         best: tuple[str, Instance] | None = None
         for address, each in self.instances.items():
-            fits = len(each.streams) < self.limit and _is_open(each)
-            if fits and (best is None or len(each.streams) < len(best[1].streams)):
+            fits = each.taken < self.limit and _is_open(each)
+            if fits and (best is None or each.taken < best[1].taken):
                 best = address, each
         if best is None:
             return None
@@ -61,6 +67,11 @@ class Slots:
         if (instance := self.instances.get(address)) is not None:
             instance.streams.discard(stream)
             self._tidy(address)
+
+    def inherit(self, address: str, streams: int) -> None:
+        """An instance has so many streams from before our time."""
+        self.instances.setdefault(address, Instance()).inherited = streams
+        self._tidy(address)
 
     def promise(self, address: str) -> None:
         """An instance answers; its pod will say so soon, or :meth:`unpromise` is called."""
@@ -96,7 +107,7 @@ class Slots:
 
     def _tidy(self, address: str) -> None:
         each = self.instances[address]
-        if not (each.streams or each.known or each.promised):
+        if not (each.taken or each.known or each.promised):
             del self.instances[address]
 
 

@@ -16,6 +16,7 @@ from hearth.api.errors import ApiError
 from hearth.api.meta import Wire, labels_of, metadata, name_of, namespace_of, spec_of, uid_of
 from hearth.api.names import REVISION_LABEL
 from hearth.api.pods import container_port
+from hearth.client.patience import patiently
 from hearth.kit.backoff import backoff_s
 from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339
@@ -169,7 +170,9 @@ class ContainerPod:
         while True:
             try:
                 self._opened = await self._runtime.open()
-                self._paths = dict(await self._runtime.volumes.materialise(self.pod))
+                self._paths = dict(
+                    await patiently(lambda: self._runtime.volumes.materialise(self.pod))
+                )
                 await self._run_sandbox(self._opened, failures)
             except NoContainerRuntime as error:
                 said = f"this node has no container runtime: {error}"

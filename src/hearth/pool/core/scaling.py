@@ -16,6 +16,7 @@ from hearth.api.pods import is_finished, is_ready
 NODE_RESTARTED = "NodeRestarted"
 #: Waiting reasons that are no trouble, or that the end before tells of.
 _COMING = (None, "ContainerCreating", "PodInitializing", "CrashLoopBackOff")
+EARLY_S = 5.0  #: an app that ends sooner than this after its claim counts as not starting
 TEMPLATE_HASH_ANNOTATION = "hearth.dev/template-hash"
 
 
@@ -114,6 +115,37 @@ def count_set(pods: Iterable[Wire]) -> SetCounts:
     alive = [pod for pod in pods if not is_finished(pod) and not is_deleting(pod)]
     claimed = sum(CLAIMED_FROM_ANNOTATION in annotations_of(pod) for pod in alive)
     return SetCounts(len(alive), sum(map(is_ready, alive)), claimed)
+
+
+def is_resting(pod: Wire) -> bool:
+    """Whether the pod only waits to be started again, though its app is known to work.
+
+    Its last run was long enough, or ended by no doing of its own: killed, but not for its memory.
+    """
+    for status in status_of(pod).get("containerStatuses") or ():
+        waiting = (status.get("state") or {}).get("waiting") or {}
+        ended = (status.get("lastState") or {}).get("terminated") or {}
+        if waiting.get("reason") != "CrashLoopBackOff" or not ended:
+            continue
+        if _was_killed(ended):
+            return True
+        times = [_seconds(ended.get(at)) for at in ("startedAt", "finishedAt")]
+        return times[1] - times[0] >= EARLY_S
+    return False
+
+
+def was_killed(pod: Wire) -> bool:
+    """Whether the pod has ended for good because it was killed, and not for its memory."""
+    statuses = status_of(pod).get("containerStatuses") or ()
+    return any(_was_killed((s.get("state") or {}).get("terminated") or {}) for s in statuses)
+
+
+def _was_killed(ended: Wire) -> bool:
+    return (ended.get("exitCode"), ended.get("reason")) == (137, "Error")
+
+
+def _seconds(at: str | None) -> float:
+    return datetime.fromisoformat(at.replace("Z", "+00:00")).timestamp() if at else 0.0
 
 
 def trouble_of(pods: Iterable[Wire]) -> tuple[str, str] | None:

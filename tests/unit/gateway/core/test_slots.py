@@ -93,3 +93,16 @@ def test_streams_that_ended_early_are_known_once():
     early.add("1")
     assert early.take("1")
     assert not early.take("1")
+
+
+def test_what_an_earlier_companion_let_go_has_its_slots_until_it_ends():
+    made = slots(limit=2, known=("a",))
+    made.inherit("a", 2)
+    assert (made.take("1"), made.taken) == (None, 2)
+    made.inherit("a", 1)
+    assert (made.take("1"), made.take("2")) == ("a", None)
+    made.set_known(())
+    made.release("a", "1")
+    assert list(made.instances) == ["a"], "a stream of it is left"
+    made.inherit("a", 0)
+    assert not made.instances

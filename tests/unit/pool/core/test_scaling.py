@@ -1,3 +1,5 @@
+import pytest
+
 from hearth.pool.core.scaling import (
     Change,
     SetCounts,
@@ -5,7 +7,9 @@ from hearth.pool.core.scaling import (
     change_set,
     count_set,
     hash_template,
+    is_resting,
     trouble_of,
+    was_killed,
 )
 
 
@@ -106,3 +110,35 @@ def test_a_pod_that_ended_with_its_node_is_no_trouble_of_the_app():
     [pod_] = troubled(state={"terminated": {"exitCode": 137}})
     pod_["status"]["reason"] = "NodeRestarted"
     assert trouble_of([pod_]) is None
+
+
+KILLED = {"exitCode": 137, "reason": "Error"}
+OUT_OF_MEMORY = {"exitCode": 137, "reason": "OOMKilled"}
+CRASHED = {"exitCode": 1, "reason": "Error"}
+SOON = {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z"}
+LATE = {"startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:09Z"}
+
+
+@pytest.mark.parametrize(
+    ("ended", "rests"),
+    [
+        pytest.param(KILLED | SOON, True, id="killed"),
+        pytest.param(OUT_OF_MEMORY | SOON, False, id="out-of-memory"),
+        pytest.param(CRASHED | SOON, False, id="crashed-at-once"),
+        pytest.param(CRASHED | LATE, True, id="worked-for-a-while"),
+    ],
+)
+def test_a_pod_in_back_off_rests_if_its_app_is_known_to_work(ended, rests):
+    [backing_off] = troubled(
+        state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": ended}
+    )
+    assert is_resting(backing_off) is rests
+    [runs] = troubled(state={"running": {}}, lastState={"terminated": ended})
+    assert not is_resting(runs)
+
+
+def test_a_pod_was_killed_if_it_did_not_end_for_its_memory():
+    assert was_killed(*troubled(state={"terminated": KILLED}))
+    assert not was_killed(*troubled(state={"terminated": OUT_OF_MEMORY}))
+    assert not was_killed(*troubled(state={"terminated": CRASHED}))
+    assert not was_killed(*troubled(state={"running": {}}, lastState={"terminated": KILLED}))

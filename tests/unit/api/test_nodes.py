@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hearth.capacity.core.heartbeat import STALE_S, is_stale
+from hearth.api.nodes import STALE_S, is_stale
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
