@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import statistics
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -146,6 +147,7 @@ async def kill(on: Processes, load: Load, part: str, watched_s: float) -> dict[s
         "wrong": sum("wrong" in o.said for o in failed),
         "said": dict(Counter(o.said for o in failed)),
         "first_warm_answer_s": round(min(answered, default=-1), 3),
+        "median_warm_s": round(statistics.median(o.took_s for o in warm) if warm else -1, 3),
         "slowest_warm_s": round(max((o.took_s for o in warm), default=-1), 3),
         "slowest_s": {
             kind: round(max(o.took_s for o in since if o.kind == kind), 2)

@@ -40,7 +40,7 @@ async def app(scope, receive, send):
     await send({{"type": "http.response.start", "status": 200, "headers": []}})
     await send({{"type": "http.response.body", "body": said.encode()}})
 """
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 #: Sends one request; returns what is wrong with the answer, or nothing.
 Send = Callable[[], Awaitable[str]]
 
@@ -113,7 +113,9 @@ class Load:
         while True:
             opened_s = time.monotonic()
             try:
-                async with websockets.connect(url, host="127.0.0.1", port=self.port) as socket:
+                async with websockets.connect(
+                    url, host="127.0.0.1", port=self.port, open_timeout=_TIMEOUT_S
+                ) as socket:
                     while True:
                         begun_s, text = time.monotonic(), str(next(self._numbers))
                         await socket.send(text)

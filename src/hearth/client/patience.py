@@ -10,7 +10,7 @@ from hearth.kit.backoff import backoff_s
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0  #: an API server that was killed is back after one or two
+PATIENCE_S = 60.0  #: an API server that was killed is back after one or two, unless all is slow
 _PAUSE_MAX_S = 0.5
 
 
