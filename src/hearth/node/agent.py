@@ -141,9 +141,6 @@ class NodeAgent:
                     server = NameServer(network.gateway, services, names.exists)
                     group.create_task(server.serve(), name="name server")
                 await self._pods.wait_synced()
-                if network is not None:
-                    mine = [pod for pod in self._pods.list() if self._is_mine(pod)]
-                    network.avoid({str(status_of(pod).get("podIP") or "") for pod in mine})
                 await self._mark_lost()
                 await self._sweep()
                 self._pods.on_change(self._changed)
@@ -276,10 +273,13 @@ class NodeAgent:
 
     async def _mark_lost(self) -> None:
         """Pods that an earlier agent ran have ended with it: say so, for their owners."""
-        for pod in self._pods.list():
+        mine = [pod for pod in self._pods.list() if self._is_mine(pod)]
+        if self._network is not None:
+            self._network.avoid({str(status_of(pod).get("podIP") or "") for pod in mine})
+        for pod in mine:
             started = bool(status_of(pod).get("containerStatuses"))
             finished = status_of(pod).get("phase") in ("Succeeded", "Failed")
-            if self._is_mine(pod) and started and not finished:
+            if started and not finished:
                 await self._mark_failed(pod)
 
     async def _sweep(self) -> None:
