@@ -1,7 +1,15 @@
 """The suites, and what each finds configured: the stages of Knative's ``test/e2e-tests.sh``.
 
-Left out are ``test/ha``, ``test/upgrade`` and ``test/e2e/externaldomaintls``: they delete Knative's
-own pods, install its older releases, and drive cert-manager.
+``externaldomaintls`` is that stage of ``test/e2e-external-domain-tls-tests.sh`` in which each
+Service has a certificate of its own; our authority issues it in place of cert-manager. ``scale``
+runs with ``-short``: a node takes 110 pods. Left out are:
+
+- ``test/ha``: it deletes the leading pods of Knative's controllers, autoscaler and activator and
+  waits for others to take their Leases; here they are one process without a stand-by,
+- ``test/upgrade``: it installs Knative's previous release and goes from it to the new one and back,
+- ``test/performance``: benchmarks that report to a database of their own,
+- the other stages of ``externaldomaintls``: certificates for whole namespaces, which are not
+  issued, and HTTP-01 for a domain in public DNS.
 """
 
 from __future__ import annotations
@@ -46,6 +54,7 @@ class Suite:
     tag: str = "e2e"
     timeout: str = "10m"
     flags: tuple[str, ...] = ()
+    extra: bool = False  #: runs only when it is named
     parallel: int = 0  #: tests at a time; 0: as the runner says
     environ: dict[str, str] = field(default_factory=dict)  #: variables that it reads
     packaged: bool = False  #: its programs are apps of code in claimed pods instead of images
@@ -54,9 +63,6 @@ class Suite:
 def _features(*names: str) -> ConfigMaps:
     return {"config-features": dict.fromkeys(names, "Enabled")}
 
-
-#: How ``test/e2e-external-domain-tls-tests.sh`` has certificates issued; here by our own authority.
-_CERTIFICATES: dict[str, dict[str, str]] = {"SelfSignedPerKsvc": {}}
 
 SUITES: tuple[Suite, ...] = (
     Suite("api", "test/conformance/api/v1", timeout="40m"),
@@ -71,7 +77,7 @@ SUITES: tuple[Suite, ...] = (
     *(
         Suite(
             f"{name}-https", package, {"config-network": {"external-domain-tls": "Enabled"}},
-            timeout="80m", flags=("-https",),
+            timeout="80m", flags=("-https",), extra=True,
         )
         for name, package in (
             ("api", "test/conformance/api/v1"),
@@ -86,13 +92,10 @@ SUITES: tuple[Suite, ...] = (
         {"config-autoscaler": {"allow-zero-initial-scale": "true"}},
     ),
     Suite("domainmapping", "test/e2e/domainmapping"),
-    *(
-        Suite(
-            f"externaldomaintls-{how}", "test/e2e/externaldomaintls",
-            {"config-network": {"external-domain-tls": "Enabled", **more}},
-            environ={"EXTERNAL_DOMAIN_TLS_TEST_NAME": how},
-        )
-        for how, more in _CERTIFICATES.items()
+    Suite(
+        "externaldomaintls", "test/e2e/externaldomaintls",
+        {"config-network": {"external-domain-tls": "Enabled"}},
+        environ={"EXTERNAL_DOMAIN_TLS_TEST_NAME": "SelfSignedPerKsvc"},
     ),
     Suite("scale", "test/scale", timeout="20m", parallel=300, flags=("-test.short",)),
     Suite(
