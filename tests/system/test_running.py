@@ -22,7 +22,7 @@ from hearth.api.kinds import (
 )
 from hearth.api.meta import is_condition_true, name_of, status_of
 from hearth.node.cri.containerd import installed_handlers
-from tests.system.boxes import IMAGE, box, needs_containers, ready, why
+from tests.system.boxes import IMAGE, box, needs_containers, pod_of, ready, why
 from tests.system.running import eventually, up
 
 pytestmark = needs_containers
@@ -192,6 +192,38 @@ def test_a_container_is_asked_to_end_and_may_clean_up(loaded, deployed):
     finally:
         loaded.hearth("delete", "reader", check=False)
         loaded.api(lambda client: client.delete(PERSISTENT_VOLUME_CLAIM, "default", "diary"))
+
+
+@pytest.mark.parametrize("where", ["/junk", "/data/junk"], ids=["layer", "volume"])
+def test_a_pod_that_takes_too_much_disk_is_evicted_and_replaced(loaded, deployed, where):
+    name = "hungry" if where == "/junk" else "hungry-volume"
+    limits = {"limits": {"ephemeral-storage": "1Mi"}} if where == "/junk" else {}
+    volume = {"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}
+    script = f"/bin/busybox sleep 2; /bin/busybox dd if=/dev/zero of={where} bs=1M count=4"
+    serve = "exec /bin/busybox httpd -f -p 8080 -h /www"
+    deployed(
+        name,
+        command=shell(f"({script}) & {serve}"),
+        resources=limits,
+        annotations={"autoscaling.knative.dev/min-scale": "1"},
+        spec={"volumes": [volume]},
+        **MOUNT,
+    )
+    ready(loaded, name)
+    first = name_of(pod_of(loaded, name))
+
+    def evicted():
+        events = loaded.api(lambda client: client.list(CORE_EVENT, "default")).items
+        about = [e for e in events if (e.get("involvedObject") or {}).get("name") == first]
+        return [e["message"] for e in about if e["reason"] == "Evicted"]
+
+    [said] = eventually(evicted, 60, "the pod was evicted")
+    exceeded = 'exceeded its local ephemeral storage limit "1Mi"'
+    assert said.strip() in {
+        f"Container user-container {exceeded}.",
+        'Usage of EmptyDir volume "v" exceeds the limit "1Mi".',
+    }
+    eventually(lambda: first not in map(name_of, _pods(loaded, name)), 20, "it is replaced")
 
 
 @pytest.fixture

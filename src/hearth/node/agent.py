@@ -37,6 +37,7 @@ from hearth.node.cache import PackageCache
 from hearth.node.cgroups import Cgroups, open_cgroups
 from hearth.node.claims import ClaimKeeper
 from hearth.node.core.acceptance import needs_containers
+from hearth.node.disk import evict_those_that_exceed
 from hearth.node.dns import NameServer
 from hearth.node.imageserver import ImageServer, ImagesRefused
 from hearth.node.logs import Log, LogFiles
@@ -146,6 +147,8 @@ class NodeAgent:
                 self._pods.on_change(self._changed)
                 group.create_task(self._heartbeat(), name="heartbeat")
                 group.create_task(self._refresh_volumes(), name="volumes")
+                looking = evict_those_that_exceed(self._container_pods, self._settings.disk_every_s)
+                group.create_task(looking, name="disk")
                 group.create_task(self._claims.run(), name="claims")
                 await asyncio.Event().wait()
         finally:
@@ -212,6 +215,10 @@ class NodeAgent:
             for volume in spec_of(worker.meant).get("volumes") or ()
             if volume.get("persistentVolumeClaim")
         }
+
+    def _container_pods(self) -> list[ContainerPod]:
+        """Pods whose disk is their own."""
+        return [each for each in self._workers.values() if not isinstance(each, Worker)]
 
     async def _refresh_volumes(self) -> None:
         while True:

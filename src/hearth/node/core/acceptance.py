@@ -12,6 +12,7 @@ from hearth.api.names import (
     PYTHON_RUNTIME_IMAGE,
     RUNTIME_IMAGE_PREFIX,
 )
+from hearth.node.core.storage import is_limited
 
 
 def is_warm(pod: Wire) -> bool:
@@ -70,6 +71,8 @@ def without_effect(pod_spec: Wire, *, networks: bool) -> list[str]:
     """
     names = ["hostIPC"] if networks else ["hostAliases", "dnsConfig", "hostIPC"]
     found = [name for name in names if pod_spec.get(name)]
+    if is_limited(pod_spec):
+        found.append("a limit of ephemeral-storage or of an emptyDir on disk")
     contexts = [pod_spec, *(pod_spec.get("containers") or ())]
     for context in (holder.get("securityContext") or {} for holder in contexts):
         found += [

@@ -78,7 +78,7 @@ class Place:
 
     ip: str
     host_ip: str
-    node_said: str = ""  #: why the pod as a whole cannot be there
+    evicted: str = ""  #: why it was
 
 
 def status_of_pod(
@@ -99,8 +99,8 @@ def status_of_pod(
     }
     if inits := [_status(c, fmt) for c in containers if c.init]:
         status["initContainerStatuses"] = inits
-    if place.node_said:
-        status["message"] = place.node_said
+    if place.evicted:
+        status |= {"phase": "Failed", "reason": "Evicted", "message": place.evicted}
     if place.ip:
         status |= {"podIP": place.ip, "podIPs": [{"ip": place.ip}]}
     return status

@@ -24,6 +24,7 @@ from hearth.node.cgroups import Limits
 from hearth.node.core.containers import Container, Place, status_of_pod
 from hearth.node.core.etc import hosts_text
 from hearth.node.core.lifecycle import LAST_WORDS_S, Ended
+from hearth.node.core.storage import Used, on_disk
 from hearth.node.cri import api_pb2 as pb
 from hearth.node.cri.client import CriError
 from hearth.node.cri.configs import container_config, sandbox_config
@@ -36,6 +37,7 @@ from hearth.node.cri.runtime import (
     NoSuchHandler,
     Opened,
 )
+from hearth.node.disk import bytes_below
 from hearth.node.draining import drained
 from hearth.node.entering import EnteredContainer
 from hearth.node.environment import EnvironmentFault, container_environment
@@ -82,6 +84,7 @@ class ContainerPod:
         self._pid = 0  #: of what holds its namespaces
         self._cgroups: list[str] = []
         self._deleting = False
+        self._evicted = ""  #: why it was
         self._hurry = asyncio.Event()
         self._status = StatusWriter(runtime.client, lambda: self.pod, self._describe)
         self._tasks = TaskGroup()
@@ -432,6 +435,49 @@ class ContainerPod:
         self._event("Normal", "Killing", said)
         self._tasks.start(self._stop(container, grace_s), name=f"end {container.name}")
 
+    # Disk
+
+    async def storage(self) -> Used:
+        """What the pod takes of the disk."""
+        layers = {one.name: await self._layer_bytes(one) for one in self._apps}
+        logs = {name: await bytes_below(self._folder / name) for name in layers}
+        volumes = {
+            name: await bytes_below(self._paths[name])
+            for name in on_disk(spec_of(self.pod))
+            if name in self._paths
+        }
+        return Used({name: layers[name] + logs[name] for name in layers}, volumes)
+
+    async def _layer_bytes(self, container: Container) -> int:
+        """What a container wrote outside its volumes; the runtime knows it 10 s late."""
+        if container.state != "running" or self._opened is None:
+            return 0
+        request = pb.ContainerStatsRequest(container_id=container.id)
+        try:
+            found = await self._opened.cri.call("ContainerStats", request)
+        except CriError:  # it has just ended
+            return 0
+        return int(found.stats.writable_layer.used_bytes.value)
+
+    def evict(self, message: str) -> None:
+        """End the pod for good, at once; its owner makes another."""
+        if not self._deleting and not self._evicted:
+            self._evicted = message
+            self._event("Warning", "Evicted", message)
+            self._tasks.start(self._put_out(), name=f"evict {name_of(self.pod)}")
+
+    async def _put_out(self) -> None:
+        if self._life is not None:
+            self._life.cancel()
+            await asyncio.wait([self._life])
+        for container in self._all:
+            if container.state == "running":
+                await self._stop(container, 0)
+                ended = Ended(137, "Error", self._evicted, container.started_s, time.time())
+                container.ends(ended)
+        self._status.changed()
+        await self._remove()
+
     # Ending
 
     def _delete(self, grace_s: float) -> None:
@@ -513,7 +559,7 @@ class ContainerPod:
     # Status
 
     def _describe(self, now: str) -> Wire:
-        place = Place(self._ip, self._runtime.settings.host)
+        place = Place(self._ip, self._runtime.settings.host, self._evicted)
         return status_of_pod(self.pod, self._all, place, now, _time)
 
 

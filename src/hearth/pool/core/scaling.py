@@ -14,6 +14,7 @@ from hearth.api.pods import is_finished, is_ready
 
 #: ``status.reason`` of pods whose node agent was restarted; the agent says so.
 NODE_RESTARTED = "NodeRestarted"
+EVICTED = "Evicted"  #: likewise, of pods that took more of its disk than they may
 #: Waiting reasons that are no trouble, or that the end before tells of.
 _COMING = (None, "ContainerCreating", "PodInitializing", "CrashLoopBackOff")
 EARLY_S = 5.0  #: an app that ends sooner than this after its claim counts as not starting
@@ -156,6 +157,8 @@ def trouble_of(pods: Iterable[Wire]) -> tuple[str, str] | None:
     for pod in pods:
         if status_of(pod).get("reason") == NODE_RESTARTED:
             continue
+        if status_of(pod).get("reason") == EVICTED:
+            return EVICTED, str(status_of(pod).get("message") or "")
         inits = status_of(pod).get("initContainerStatuses") or ()
         for status in (*inits, *(status_of(pod).get("containerStatuses") or ())):
             state, last = status.get("state") or {}, status.get("lastState") or {}

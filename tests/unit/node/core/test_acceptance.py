@@ -50,6 +50,8 @@ def test_a_pod_is_warm_or_says_what_it_runs(meta, warm, said):
         pytest.param({**GOOD, "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}},
                      [], id="default-profile"),
         pytest.param({**GOOD, "hostAliases": [{}]}, ["hostAliases"], id="hosts"),
+        pytest.param({**GOOD, "volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}]},
+                     ["a limit of ephemeral-storage or of an emptyDir on disk"], id="disk"),
         pytest.param(
             {"containers": [{"securityContext": {
                 "readOnlyRootFilesystem": True, "capabilities": {"add": ["X"]},
