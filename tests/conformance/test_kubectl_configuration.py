@@ -116,6 +116,13 @@ def test_a_namespaces_level_is_told_as_kubernetes_tells_it(tools, namespace):
     run = ("run", "p", "-n", "test", "--image=x", "--restart=Never", "--privileged")
     said = tools.kubectl(*run, fails=True).err
     assert 'pods "p" is forbidden: violates PodSecurity "baseline:latest": privileged' in said
+    tools.kubectl("label", "namespace", "test", "pod-security.kubernetes.io/enforce-")
+    tools.kubectl(*run, warns=True)
+    done = tools.kubectl(*label, "pod-security.kubernetes.io/enforce=baseline", warns=True)
+    assert (
+        'Warning: existing pods in namespace "test" violate the new PodSecurity enforce level '
+        '"baseline:latest"\nWarning: p: privileged\n' in done.err
+    )
     said = tools.kubectl(*label, "pod-security.kubernetes.io/enforce=strict", fails=True).err
     assert "must be one of privileged, baseline, restricted" in said
     tools.kubectl("label", "namespace", "test", "pod-security.kubernetes.io/enforce-",

@@ -7,10 +7,14 @@ or Revision of a user's is refused, for the pods that it would make are.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import TypeAlias
+
+import msgspec
 
 from hearth.api.errors import FieldError, Forbidden
+from hearth.api.http import Response
 from hearth.api.kinds import (
     CONFIGURATION,
     NAMESPACE,
@@ -31,14 +35,16 @@ from hearth.api.meta import (
     spec_of,
 )
 from hearth.api.pods import user_container
-from hearth.api.podsecurity import Policy, policy_of, violations
+from hearth.api.podsecurity import Policy, existing_violations, policy_of, violations
 from hearth.api.podsecurity.levels import Level
 from hearth.apiserver.asked import Asked
-from hearth.apiserver.codec import decode
+from hearth.apiserver.codec import decode, warning_header
 from hearth.apiserver.objects import Objects
-from hearth.store.core.keys import object_key
+from hearth.store.core.keys import object_key, resource_prefix
 
 log = logging.getLogger(__name__)
+
+Act: TypeAlias = Callable[[Asked], Awaitable[Response]]
 
 _MAKERS = (SERVICE, CONFIGURATION, REVISION)
 
@@ -75,6 +81,25 @@ class PodSecurity:
 
         held = replace(resource, validate=validate, notices=notices)
         return replace(asked, target=replace(target, resource=held))
+
+    async def act_on_namespace(self, asked: Asked, act: Act) -> Response:
+        """Do it, and say which pods a namespace that becomes stricter would not have any more."""
+        name = asked.target.name
+        before = self._policy(asked.target.tenant, name).enforce
+        done = await act(asked)
+        now = policy_of(labels_of(msgspec.json.decode(done.body))).enforce
+        if not name or not now.is_stricter_than(before):
+            return done
+        prefix = resource_prefix(POD, asked.target.tenant, name)
+        entries, _ = await self._objects.backend.scan(prefix)
+        found = existing_violations(now, (decode(entry) for _, entry in entries))
+        if not found:
+            return done
+        said = f'existing pods in namespace "{name}" violate the new PodSecurity enforce level '
+        more = warning_header([f'{said}"{now}"', *found])["warning"]
+        there = done.headers.get("warning")
+        warning = f"{there}, {more}" if there else more
+        return replace(done, headers={**done.headers, "warning": warning})
 
     def check_adoption(self, tenant: str, pod: Wire, adoption: Wire) -> None:
         """Hold a warm pod against the policy of the namespace that is to have it.

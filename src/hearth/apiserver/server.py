@@ -11,7 +11,7 @@ import msgspec
 
 from hearth.api.errors import ApiError, InternalError, MethodNotAllowed, NoSuchPath, NotFound
 from hearth.api.http import Request, Response
-from hearth.api.kinds import HEARTH, POD, SERVICE_ACCOUNT
+from hearth.api.kinds import HEARTH, NAMESPACE, POD, SERVICE_ACCOUNT
 from hearth.api.meta import ROOT, Wire
 from hearth.apiserver.asked import Asked
 from hearth.apiserver.auth import ANONYMOUS, Authenticator, User
@@ -177,6 +177,8 @@ class ApiServer:
             return await act(asked)
         if target.resource.kind in ROLES_AND_BINDINGS:
             await self._check_grant(asked, act)
+        if target.resource.kind == NAMESPACE and not target.subresource:
+            return await self._security.act_on_namespace(asked, act)
         asked, config = self._rules.applied(asked)
         return await self._trials.act(self._security.applied(asked), act, config.features)
 

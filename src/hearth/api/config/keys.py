@@ -33,6 +33,15 @@ def _sidecar(name: str, default: str, says: str, *older: str) -> Key:
     return Key(f"queue-sidecar-{name}", default, f"the queue-proxy's {says}", _NO_SIDECAR, older)
 
 
+def _pushed(prefix: str) -> tuple[Key, ...]:
+    says = "metrics are served at /metrics, none or prometheus, and sent nowhere"
+    return (
+        Key(f"{prefix}metrics-protocol", "none", says),
+        Key(f"{prefix}metrics-endpoint", "", says),
+        Key(f"{prefix}metrics-export-interval", "0s", says, "they are sent nowhere"),
+    )
+
+
 #: By config map; ``config-domain``'s keys are domains.
 KEYS: Mapping[str, tuple[Key, ...]] = {
     "config-autoscaler": (
@@ -175,6 +184,24 @@ KEYS: Mapping[str, tuple[Key, ...]] = {
         Key("mesh-compatibility-mode", "disabled", "how pods in a mesh are reached", _NO_MESH),
         Key("enable-mesh-pod-addressability", "false", "whether pods in a mesh can be", _NO_MESH,
             older=("enableMeshPodAddressability",)),
+    ),
+    "config-observability": (
+        Key("logging.enable-request-log", "false", "whether each request is a line of a log"),
+        Key("logging.request-log-template", "",
+            "the line: a Go template over .Request, .Response, .Revision and .TraceID; "
+            "Knative's own, as JSON, unless it is written"),
+        Key("logging.enable-probe-request-log", "false", "whether probes are lines, too"),
+        Key("logging.revision-url-template", "",
+            "URL of a revision's logs, with ${REVISION_UID}: a revision's status.logUrl"),
+        Key("logging.enable-var-log-collection", "false",
+            "what apps write to /var/log: cannot be true here"),
+        Key("tracing-protocol", "none", "how spans are sent: none, grpc or http/protobuf"),
+        Key("tracing-endpoint", "", "where to: http://HOST:PORT/PATH, or HOST:PORT with TLS"),
+        Key("tracing-sampling-rate", "0", "share of requests that begin a trace, 0 to 1"),
+        *_pushed(""), *_pushed("request-"),
+        Key("runtime-profiling", "disabled", "a profiler: cannot be enabled here"),
+        Key("runtime-export-interval", "0s", "how often figures of Go's runtime are sent",
+            "there is no Go"),
     ),
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ each version of Kubernetes from 1.25 on; ``violations`` applies them.
 Source: k8s.io/pod-security-admission.
 """
 
-from hearth.api.podsecurity.evaluation import violations
+from hearth.api.podsecurity.evaluation import existing_violations, violations
 from hearth.api.podsecurity.levels import Level, Policy, label_faults, policy_of
 
-__all__ = ["Level", "Policy", "label_faults", "policy_of", "violations"]
+__all__ = ["Level", "Policy", "existing_violations", "label_faults", "policy_of", "violations"]

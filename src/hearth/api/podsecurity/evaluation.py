@@ -6,9 +6,9 @@ the order of their names; restricted has stricter ones in place of some of basel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from hearth.api.meta import Wire
+from hearth.api.meta import Wire, annotations_of, name_of, spec_of
 from hearth.api.podsecurity import baseline, restricted
 from hearth.api.podsecurity.checked import Checked, Finding
 from hearth.api.podsecurity.levels import PRIVILEGED, RESTRICTED, Level
@@ -28,8 +28,8 @@ _RESTRICTED = (
 )  # fmt: skip
 
 
-def violations(level: Level, spec: Wire, annotations: Mapping[str, str]) -> str:
-    """What in a pod is more than the level allows, in Kubernetes' words; empty when nothing is.
+def findings(level: Level, spec: Wire, annotations: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What in a pod is more than the level allows, each in brief and in detail.
 
     Args:
         level: with the version of its rules.
@@ -37,8 +37,30 @@ def violations(level: Level, spec: Wire, annotations: Mapping[str, str]) -> str:
         annotations: the pod's.
     """
     if level.name == PRIVILEGED:
-        return ""
+        return []
     checks = _RESTRICTED if level.name == RESTRICTED else _BASELINE
     pod = Checked(spec, annotations, level.minor)
-    found = [finding for check in checks if (finding := check(pod)) is not None]
+    return [found for check in checks if (found := check(pod)) is not None]
+
+
+def violations(level: Level, spec: Wire, annotations: Mapping[str, str]) -> str:
+    """The findings in Kubernetes' words; empty when there are none."""
+    found = findings(level, spec, annotations)
     return ", ".join(f"{reason} ({detail})" for reason, detail in found)
+
+
+def existing_violations(level: Level, pods: Iterable[Wire]) -> list[str]:
+    """Why pods that are there could not be made any more, in Kubernetes' words: pods by reason."""
+    of_reason: dict[str, list[str]] = {}
+    for pod in pods:
+        if found := findings(level, spec_of(pod), annotations_of(pod)):
+            reason = ", ".join(brief for brief, _ in found)
+            of_reason.setdefault(reason, []).append(name_of(pod))
+    return sorted(f"{_first(names)}: {reason}" for reason, names in of_reason.items())
+
+
+def _first(names: list[str]) -> str:
+    others = len(names) - 1
+    if not others:
+        return names[0]
+    return f"{min(names)} (and {others} other {'pod' if others == 1 else 'pods'})"

@@ -29,6 +29,12 @@ class Level:
         """``restricted:latest``."""
         return f"{self.name}:{self.version}"
 
+    def is_stricter_than(self, other: Level) -> bool:
+        """Whether a pod that the other allows may be too much for it."""
+        if self.name == other.name and self.name != PRIVILEGED:
+            return self.minor != other.minor
+        return NAMES.index(self.name) > NAMES.index(other.name)
+
     @property
     def minor(self) -> int:
         """The minor version whose rules hold."""

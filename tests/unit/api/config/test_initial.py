@@ -18,7 +18,7 @@ def examples(name):
 def test_a_platform_starts_with_knatives_config_maps():
     assert set(MAPS) == {
         "config-autoscaler", "config-defaults", "config-deployment", "config-domain",
-        "config-features", "config-gc", "config-network",
+        "config-features", "config-gc", "config-network", "config-observability",
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hearth.api.podsecurity import Level, violations
+from hearth.api.podsecurity import Level, existing_violations, violations
 
 HARDENED = {
     "allowPrivilegeEscalation": False,
@@ -106,6 +106,19 @@ RESTRICTED = [
 @pytest.mark.parametrize(("spec", "words"), RESTRICTED)
 def test_restricted_looks_closer(spec, words):
     assert said(Level("restricted"), spec) == words
+
+
+def test_existing_pods_are_told_together_by_what_is_wrong_with_them():
+    def named(name, **spec):
+        return {"metadata": {"name": name}, "spec": pod(**spec)}
+
+    pods = [named("c", hostPID=True), named("a", hostPID=True), named("b", hostPID=True),
+            named("d"), {"metadata": {"name": "e"}, "spec": pod({"privileged": True})}]  # fmt: skip
+    assert existing_violations(Level("baseline"), pods) == [
+        "a (and 2 other pods): host namespaces", "e: privileged",
+    ]  # fmt: skip
+    [said] = existing_violations(Level("baseline"), pods[:2])
+    assert said == "a (and 1 other pod): host namespaces"
 
 
 def test_rules_are_those_of_the_version():

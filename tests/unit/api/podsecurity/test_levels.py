@@ -40,6 +40,20 @@ def test_rules_newer_than_ours_are_ours():
     assert Level("baseline", "v1.0").minor == 25
 
 
+@pytest.mark.parametrize(
+    ("now", "before", "stricter"),
+    [
+        (Level("baseline"), Level(), True), (Level("restricted"), Level("baseline"), True),
+        (Level("baseline"), Level("restricted"), False), (Level(), Level("baseline"), False),
+        (Level("baseline", "v1.30"), Level("baseline"), True),
+        (Level("baseline", "v1.99"), Level("baseline"), False),
+        (Level("privileged", "v1.30"), Level(), False),
+    ],
+)  # fmt: skip
+def test_a_level_is_stricter_than_another(now, before, stricter):
+    assert now.is_stricter_than(before) is stricter
+
+
 def test_labels_that_are_not_known_are_named():
     labels = {P + "enforce": "strict", P + "warn-version": "1.3", P + "audit": "baseline"}
     assert [(fault.field, fault.message) for fault in label_faults(labels)] == [
