@@ -22,6 +22,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.knative.as_packages import packaged
 from tests.knative.images import write_archive
 from tests.knative.platform import (
@@ -30,6 +32,7 @@ from tests.knative.platform import (
     configure,
     endpoint,
     environment,
+    issuer,
     load_images,
     platform,
 )
@@ -37,6 +40,7 @@ from tests.knative.source import Source, Unavailable
 from tests.knative.suites import IMAGES, SUITES, Suite
 from tests.knative.verdict import FAILED, Outcome, judge, outcomes_of, read_expected
 from tests.knative.writing import summary, table
+from tests.system.pebble import program as pebble_program
 from tests.system.running import Running
 
 EXPECTED = Path(__file__).with_name("expected.toml")
@@ -54,7 +58,9 @@ def main() -> int:
         source = Source.fetch(options.cache)
         programs = {one.name: source.suite(one.package, one.tag) for one in suites}
         archives = _archives(source)
-    except Unavailable as e:
+        if any(one.acme for one in suites):
+            pebble_program()
+    except (Unavailable, pytest.skip.Exception) as e:
         print(f"skipped: {e}")
         return 0
     results = options.results or Path(tempfile.mkdtemp(prefix="hearth-knative-"))
@@ -63,8 +69,11 @@ def main() -> int:
     with platform(results, options.http_port) as running:
         load_images(running, archives)
         for suite in suites:
-            configure(running, suite.config)
-            with _environment(suite, running, source, results) as environ:
+            with (
+                issuer(running, suite, results / "acme") as issuing,
+                _environment(suite, running, source, results) as environ,
+            ):
+                configure(running, {**suite.config, **issuing})
                 place = Place(endpoint(running), environ)
                 runner = Runner(
                     source, place, suite, programs[suite.name], results, options.parallel

@@ -16,7 +16,8 @@ from hearth.api.names import DOMAIN_CA, GATEWAY_SERVICE, SYSTEM_NAMESPACE, TLS_S
 from hearth.api.tls import data_of
 from hearth.kit.x509 import make_authority
 from hearth.node.network import planned_gateway
-from tests.knative.suites import CONFIG, ConfigMaps
+from tests.knative.suites import CONFIG, ConfigMaps, Suite
+from tests.system.pebble import pebble
 from tests.system.running import Running, up
 
 SYSTEM = "knative-serving"
@@ -79,6 +80,17 @@ def configure(running: Running, maps: ConfigMaps) -> None:
     for name in CONFIG | maps:
         data = CONFIG.get(name, {}) | maps.get(name, {})
         _apply(running, CONFIG_MAP, SYSTEM, {"metadata": {"name": name}, "data": data})
+
+
+@contextlib.contextmanager
+def issuer(running: Running, suite: Suite, folder: Path) -> Iterator[ConfigMaps]:
+    """The ACME server of a suite that wants one, for the length of a block, and its config map."""
+    if not suite.acme:
+        yield {}
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with pebble(folder, running.port, endpoint(running)) as server:
+        yield {"config-acme": {"server": server.directory, "ca-bundle": server.trusted}}
 
 
 def load_images(running: Running, archives: list[Path]) -> None:

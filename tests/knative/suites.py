@@ -1,20 +1,21 @@
 """The suites, and what each finds configured: the stages of Knative's ``test/e2e-tests.sh``.
 
-``externaldomaintls`` is that stage of ``test/e2e-external-domain-tls-tests.sh`` in which each
-Service has a certificate of its own; our authority issues it in place of cert-manager. ``scale``
-runs with ``-short``: a node takes 110 pods. Left out are:
+``externaldomaintls`` are those stages of ``test/e2e-external-domain-tls-tests.sh`` in which each
+Service has a certificate of its own, from our authority or by HTTP-01 from Pebble, in place of
+cert-manager. ``scale`` runs with ``-short``: a node takes 110 pods. Left out are:
 
 - ``test/ha``: it deletes the leading pods of Knative's controllers, autoscaler and activator and
   waits for others to take their Leases; here they are one process without a stand-by,
 - ``test/upgrade``: it installs Knative's previous release and goes from it to the new one and back,
 - ``test/performance``: benchmarks that report to a database of their own,
-- the other stages of ``externaldomaintls``: certificates for whole namespaces, which are not
-  issued, and HTTP-01 for a domain in public DNS.
+- the other stage of ``externaldomaintls``: certificates for whole namespaces, which are not issued.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from hearth.api.names import ACME_CERTIFICATE_CLASS
 
 ConfigMaps = dict[str, dict[str, str]]
 
@@ -54,6 +55,7 @@ class Suite:
     tag: str = "e2e"
     timeout: str = "10m"
     flags: tuple[str, ...] = ()
+    acme: bool = False  #: an ACME server runs beside it
     extra: bool = False  #: runs only when it is named
     parallel: int = 0  #: tests at a time; 0: as the runner says
     environ: dict[str, str] = field(default_factory=dict)  #: variables that it reads
@@ -96,6 +98,13 @@ SUITES: tuple[Suite, ...] = (
         "externaldomaintls", "test/e2e/externaldomaintls",
         {"config-network": {"external-domain-tls": "Enabled"}},
         environ={"EXTERNAL_DOMAIN_TLS_TEST_NAME": "SelfSignedPerKsvc"},
+    ),
+    Suite(
+        "externaldomaintls-http01", "test/e2e/externaldomaintls",
+        {"config-network": {
+            "external-domain-tls": "Enabled", "certificate-class": ACME_CERTIFICATE_CLASS,
+        }},
+        environ={"EXTERNAL_DOMAIN_TLS_TEST_NAME": "http01"}, acme=True,
     ),
     Suite("scale", "test/scale", timeout="20m", parallel=300, flags=("-test.short",)),
     Suite(

@@ -51,42 +51,53 @@ def program() -> str:
     return str(built)
 
 
-def _answer(query: bytes) -> bytes:
-    """127.0.0.1 for every name; nothing else is known of it."""
+def _answer(query: bytes, address: str) -> bytes:
+    """The address for every name; nothing else is known of it."""
     end = query.index(b"\0", 12) + 5
     kind = int.from_bytes(query[end - 4 : end - 2], "big")
     found = kind == _A
     head = query[:2] + b"\x81\x80\0\1" + (b"\0\1" if found else b"\0\0") + b"\0\0\0\0"
-    record = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4\x7f\0\0\1" if found else b""
+    record = b"\xc0\x0c\0\1\0\1\0\0\0\1\0\4" + socket.inet_aton(address) if found else b""
     return head + query[12:end] + record
 
 
 class _ByTcp(socketserver.StreamRequestHandler):
     """Each message after its length; what newer pebbles speak."""
 
+    server: _TcpServer
+
     def handle(self) -> None:
         while head := self.rfile.read(2):
-            answer = _answer(self.rfile.read(int.from_bytes(head, "big")))
+            query = self.rfile.read(int.from_bytes(head, "big"))
+            answer = _answer(query, self.server.address)
             self.wfile.write(len(answer).to_bytes(2, "big") + answer)
 
 
 class _ByUdp(socketserver.DatagramRequestHandler):
     """What older ones speak."""
 
+    server: _UdpServer
+
     def handle(self) -> None:
-        self.wfile.write(_answer(self.rfile.read()))
+        self.wfile.write(_answer(self.rfile.read(), self.server.address))
 
 
 class _TcpServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    address: str
+
+
+class _UdpServer(socketserver.UDPServer):
+    address: str
 
 
 @contextlib.contextmanager
-def _dns() -> Iterator[str]:
+def _dns(address: str) -> Iterator[str]:
     with (
         _TcpServer(("127.0.0.1", 0), _ByTcp) as tcp,
-        socketserver.UDPServer(("127.0.0.1", tcp.server_address[1]), _ByUdp) as udp,
+        _UdpServer(("127.0.0.1", tcp.server_address[1]), _ByUdp) as udp,
     ):
+        tcp.address = udp.address = address
         threads = [threading.Thread(target=server.serve_forever) for server in (tcp, udp)]
         for thread in threads:
             thread.start()
@@ -99,8 +110,8 @@ def _dns() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def pebble(folder: Path, http_port: int) -> Iterator[Pebble]:
-    """A server that looks for answers to its challenges at ``http_port``."""
+def pebble(folder: Path, http_port: int, address: str = "127.0.0.1") -> Iterator[Pebble]:
+    """A server that looks for answers to its challenges at ``http_port`` of ``address``."""
     path = program()
     authority = make_authority("pebble's own", timedelta(days=2), datetime.now(UTC))
     own = make_certificate(["127.0.0.1"], authority, timedelta(days=1), datetime.now(UTC))
@@ -119,7 +130,7 @@ def pebble(folder: Path, http_port: int) -> Iterator[Pebble]:
     }
     (folder / "config.json").write_text(json.dumps({"pebble": config}))
     environ = {**os.environ, "PEBBLE_VA_NOSLEEP": "1"}
-    with _dns() as dns, (folder / "pebble.log").open("wb") as log:
+    with _dns(address) as dns, (folder / "pebble.log").open("wb") as log:
         command = [path, "-config", str(folder / "config.json"), "-dnsserver", dns]
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
         try:
