@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup containers images lock fmt check unit system test conformance knative bench demo clean
+.PHONY: help setup containers images lock fmt check unit system test conformance knative test-kubernetes bench demo clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ conformance: setup ## Ask kubectl and kn, where they are present
 
 knative: setup ## Knative's own suites against hearth up; needs Go and containerd; KNATIVE="SUITE… --run TEST"
 	$(BIN)/python -m tests.knative $(KNATIVE)
+
+test-kubernetes: setup ## Install on a real cluster and use it, where ../shared/kubernetes/cluster starts one
+	$(BIN)/pytest -q -rs -p no:randomly tests/kubernetes
 
 bench: setup ## Measure every claim; appends to benchmarks/results/
 	$(BIN)/python -m benchmarks

@@ -166,3 +166,33 @@ def _descriptor(media_type: str, blob: bytes) -> dict[str, Any]:
 
 def _json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+def extend(archive: Path, reference: str, tree: Tree, entry_point: Sequence[str], out: Path) -> str:
+    """Write an image that is another one with files on top: what ``FROM`` does.
+
+    Returns:
+        The digest of its manifest.
+    """
+    with tarfile.open(archive) as tar:
+        read = {entry.name: _content(tar, entry) for entry in tar if entry.isfile()}
+    manifest = json.loads(read[_blob_path(json.loads(read["index.json"])["manifests"][0])])
+    config = json.loads(read[_blob_path(manifest["config"])])
+    diff_ids = config["rootfs"]["diff_ids"]
+    below = [
+        Layer(read[_blob_path(each)], diff_id)
+        for each, diff_id in zip(manifest["layers"], diff_ids, strict=True)
+    ]
+    environment = dict(each.split("=", 1) for each in config["config"]["Env"])
+    image = Image(reference, [*below, make_layer(tree)], entry_point, environment)
+    return write_archive(image, config["architecture"], out)
+
+
+def _blob_path(descriptor: Mapping[str, Any]) -> str:
+    return f"blobs/sha256/{str(descriptor['digest']).partition(':')[2]}"
+
+
+def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(entry)
+    assert file is not None
+    return file.read()

@@ -65,8 +65,6 @@ def install(lock: Path, names: set[str], folder: Path) -> None:
     for name in ("bin", "share"):
         shutil.rmtree(folder / name, ignore_errors=True)
     (folder / ".lock").unlink(missing_ok=True)
-    for found in (*folder.glob("*.dist-info/RECORD"), *folder.glob("*.dist-info/INSTALLER")):
-        found.unlink()
 
 
 def build_own(checkout: Path, out: Path) -> Path:
@@ -76,6 +74,4 @@ def build_own(checkout: Path, out: Path) -> Path:
     subprocess.run(command, cwd=checkout, check=True, capture_output=True)
     with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
         wheel.extractall(out)
-    for found in out.glob("*.dist-info/RECORD"):
-        found.unlink()
     return out

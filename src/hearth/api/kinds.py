@@ -118,6 +118,22 @@ SELF_SUBJECT_RULES_REVIEW = Kind(
     _AUTHZ, "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", namespaced=False
 )
 
+#: A cluster's own, which ``hearth install`` and the webhooks write; we do not serve them.
+_ADMISSION = "admissionregistration.k8s.io"
+MUTATING_WEBHOOKS = Kind(
+    _ADMISSION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
+    namespaced=False,
+)  # fmt: skip
+VALIDATING_WEBHOOKS = Kind(
+    _ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
+    namespaced=False,
+)  # fmt: skip
+CUSTOM_RESOURCE_DEFINITION = Kind(
+    "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+    namespaced=False,
+)  # fmt: skip
+POD_DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+
 ALL: tuple[Kind, ...] = (
     SERVICE, CONFIGURATION, REVISION, ROUTE, DOMAIN_MAPPING, CLUSTER_DOMAIN_CLAIM, CERTIFICATE,
     POD_POOL, POOLED_REPLICA_SET,

@@ -106,4 +106,13 @@ ACTIVATOR_SERVICE = "activator-service"
 DEPLOYMENT_SUFFIX = "-deployment"
 PRIVATE_SUFFIX = "-private"
 
+#: On a cluster: by what the parts and their pods are reached, and who they are.
+CONTROLLER_ACCOUNT, GATEWAY_ACCOUNT = "hearth-controller", "hearth-gateway"
+WEBHOOK_SERVICE = "hearth-webhook"
+WEBHOOK_CONFIGURATION = "hearth.dev"  #: name of both webhook configurations
+WEBHOOK_MUTATE_PATH, WEBHOOK_VALIDATE_PATH, READY_PATH = "/mutate", "/validate", "/readyz"
+INSIDE_SERVICE = "hearth-gateway-internal"  #: where requests from inside arrive
+#: On all pods that Hearth makes: on a cluster these are a few of many.
+OWN_POD_LABEL = "hearth.dev/pod"
+
 DEFAULT_SHARD = "default"

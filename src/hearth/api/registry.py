@@ -93,25 +93,57 @@ class Resource:
     name_pattern: str = "dns-1123-subdomain"  #: or ``dns-1035-label``, ``dns-1123-label``
 
 
-def at(*path: str) -> Callable[[Wire], Any]:
+@dataclass(frozen=True, slots=True)
+class At:
     """A column's value: the field at that path, or None."""
 
-    def read(wire: Wire) -> Any:
+    path: tuple[str, ...]
+
+    def __call__(self, wire: Wire) -> Any:
+        """Read it."""
         found: Any = wire
-        for step in path:
+        for step in self.path:
             found = found.get(step) if isinstance(found, dict) else None
         return found
 
-    return read
+    @property
+    def json_path(self) -> str:
+        """The same as Kubernetes writes it in a CRD."""
+        return "".join(map(_step, self.path))
 
 
-def condition(kind: str, field: str) -> Callable[[Wire], Any]:
-    """A column's value: a field of the condition of that type."""
+@dataclass(frozen=True, slots=True)
+class OfCondition:
+    """A column's value: a field of the condition of that type, or None."""
 
-    def read(wire: Wire) -> Any:
+    kind: str
+    field: str
+
+    def __call__(self, wire: Wire) -> Any:
+        """Read it."""
         for one in (wire.get("status") or {}).get("conditions") or ():
-            if one.get("type") == kind:
-                return one.get(field)
+            if one.get("type") == self.kind:
+                return one.get(self.field)
         return None
 
-    return read
+    @property
+    def json_path(self) -> str:
+        """The same as Kubernetes writes it in a CRD."""
+        return f".status.conditions[?(@.type=='{self.kind}')].{self.field}"
+
+
+def at(*path: str) -> At:
+    """The field at that path."""
+    return At(path)
+
+
+def condition(kind: str, field: str) -> OfCondition:
+    """A field of the condition of that type."""
+    return OfCondition(kind, field)
+
+
+def _step(name: str) -> str:
+    if name.isalnum():
+        return f".{name}"
+    escaped = name.replace(".", "\\.")
+    return f"['{escaped}']"

@@ -147,3 +147,34 @@ def _describe_struct(kind: mi.StructType, schemas: dict[str, Any], *, top: bool)
     if properties:
         described["properties"] = properties
     return described if top else {"allOf": [{"$ref": f"#/components/schemas/{name}"}]}
+
+
+def structural_schema(view: type[msgspec.Struct]) -> dict[str, Any]:
+    """The view as a CRD describes it: whole, without references.
+
+    Source: k8s.io/apiextensions-apiserver, structural schemas.
+    """
+    return _structural(_type_of(view))
+
+
+def _structural(kind: mi.Type) -> dict[str, Any]:
+    match kind:
+        case mi.StructType():
+            described: dict[str, Any] = {"type": "object"}
+            if kind.cls.__doc__:
+                described["description"] = kind.cls.__doc__.strip().splitlines()[0]
+            fields = {field.encode_name: _structural(field.type) for field in kind.fields}
+            return {**described, **({"properties": fields} if fields else {})}
+        case mi.ListType():
+            return {"type": "array", "items": _structural(kind.item_type)}
+        case mi.DictType(value_type=mi.AnyType()):
+            return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        case mi.DictType():
+            return {"type": "object", "additionalProperties": _structural(kind.value_type)}
+        case mi.UnionType():
+            options = [_structural(t) for t in kind.types if not isinstance(t, mi.NoneType)]
+            return options[0] if len(options) == 1 else {"x-kubernetes-int-or-string": True}
+        case mi.AnyType():
+            return {"x-kubernetes-preserve-unknown-fields": True}
+        case _:
+            return {"type": _NAMES[type(kind)][0]}

@@ -22,13 +22,13 @@ _AGE = Column("Age", _created, "date")
 
 
 def _columns(resource: Resource) -> list[Column]:
-    age = [] if _is_ageless(resource) else [_AGE]
+    age = [] if is_ageless(resource) else [_AGE]
     narrow = [c for c in resource.columns if not c.priority]
     wide = [c for c in resource.columns if c.priority]
     return [_NAME, *narrow, *age, *wide]
 
 
-def _is_ageless(resource: Resource) -> bool:
+def is_ageless(resource: Resource) -> bool:
     """Kubernetes adds no age to a custom resource with columns of its own; Knative's name none."""
     is_knatives = resource.kind.group.endswith("knative.dev")
     return resource.kind.plural == "events" or (is_knatives and bool(resource.columns))

@@ -22,6 +22,12 @@ _SECTIONS = {
         "pool": "pool:pool",
         "image": "image:image",
     },
+    "The platform on a cluster": {
+        "check": "install:check",
+        "install": "install:install",
+        "manifests": "install:manifests",
+        "uninstall": "install:uninstall",
+    },
     "Single processes of it": {
         "apiserver": "processes:apiserver",
         "controller": "processes:controller",

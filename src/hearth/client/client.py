@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -72,6 +73,12 @@ class Client:
         self._root = f"/clusters/{tenant}" if tenant_in_path else ""
         self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._field_manager = field_manager
+
+    def managed_by(self, field_manager: str) -> Client:
+        """The same, with writes in another manager's name."""
+        other = copy.copy(self)
+        other._field_manager = field_manager
+        return other
 
     async def get(self, kind: Kind, namespace: str, name: str, subresource: str = "") -> Wire:
         """Read one object."""

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from hearth.api.http import Request, Response
-from hearth.client.kubeconfig import Server
+from hearth.client.kubeconfig import Server, TokenFile
 
 #: Larger than any object; a watch event of one line must fit.
 _READ_BUFFER_BYTES = 4 * 2**20
@@ -21,10 +21,12 @@ _PIECE_BYTES = 2**20  #: above this aiohttp warns of a body in one piece
 class HttpHandler:
     """A :class:`~hearth.api.http.Handler` over one pool of connections; close it at the end."""
 
-    def __init__(self, url: str, *, ssl_context: ssl.SSLContext | None, token: str = "") -> None:
+    def __init__(
+        self, url: str, *, ssl_context: ssl.SSLContext | None, token: str | TokenFile = ""
+    ) -> None:
         """Prepare to speak to ``url``; nothing is sent yet."""
         self._url = url
-        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._token = token
         connector = aiohttp.TCPConnector(
             ssl=ssl_context if ssl_context is not None else False, limit=0, keepalive_timeout=60
         )
@@ -47,7 +49,9 @@ class HttpHandler:
             ConnectionError: the server could not be reached, or broke off.
         """
         url = URL(self._url + request.path).with_query(dict(request.query))
-        headers = {**self._headers, **request.headers}
+        token = str(self._token)
+        own = {"authorization": f"Bearer {token}"} if token else {}
+        headers = {**own, **request.headers}
         try:
             response = await self._session.request(
                 request.method, url, headers=headers, data=_payload(request)

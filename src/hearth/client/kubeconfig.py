@@ -7,10 +7,13 @@ Our own reader, because kubernetes-asyncio's costs 100 MiB and a second at impor
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import ssl
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,31 @@ from urllib.parse import urlsplit
 
 import yaml
 
+TOKEN_AGE_S = 60.0  #: after which a token's file is read again, as client-go does
+
 
 class KubeconfigError(Exception):
     """The file is absent or does not name a usable server; the message says which part."""
+
+
+class TokenFile:
+    """A token in a file that is written anew from time to time, as kubelet does."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Know the file; it is read when the token is asked for."""
+        self._path = path
+        self._clock = clock
+        self._token = ""
+        self._read_at: float | None = None
+
+    def __str__(self) -> str:
+        """The token, at most a minute old; the last one where the file cannot be read."""
+        now = self._clock()
+        if self._read_at is None or now - self._read_at > TOKEN_AGE_S:
+            with contextlib.suppress(OSError):
+                self._token = self._path.read_text().strip()
+            self._read_at = now
+        return self._token
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +54,7 @@ class Server:
 
     url: str  #: scheme, host and port, e.g. ``https://127.0.0.1:6443``
     prefix: str  #: path of the server URL, e.g. ``/clusters/acme``, or empty
-    token: str
+    token: str | TokenFile
     ssl: ssl.SSLContext | None  #: None for plain http
     namespace: str  #: the context's default namespace
 
@@ -71,9 +96,9 @@ def _named(config: dict[str, Any], plural: str, one: str, name: str, path: Path)
     raise KubeconfigError(f"kubeconfig {path}: no {one} named {name!r} in {plural}")
 
 
-def _token(user: dict[str, Any]) -> str:
+def _token(user: dict[str, Any]) -> str | TokenFile:
     if "tokenFile" in user:
-        return Path(user["tokenFile"]).read_text().strip()
+        return TokenFile(Path(user["tokenFile"]))
     return str(user.get("token") or "")
 
 

@@ -193,6 +193,7 @@ def controllers(
     domain: str,
     port: int,
     https_port: int = 443,
+    inside: str = "",
     events: Events,
     clock: Clock | None = None,
     ask_registry: AskRegistry = digest_of,
@@ -205,13 +206,14 @@ def controllers(
         domain: suffix of every app's host name, e.g. ``localhost``.
         port: the gateway's, shown in URLs unless it is 80.
         https_port: likewise, unless it is 443.
+        inside: the gateways' name inside, where the cluster's DNS needs one.
         events: where to note what was done.
         clock: wall time for conditions, deadlines and Leases.
         ask_registry: which digest an image's tag has.
     """
     caches = _Caches.of(informers, client.tenant)
     clock = clock or SystemClock()
-    naming = Naming(Domain(domain, port, https_port), caches.config_maps)
+    naming = Naming(Domain(domain, port, https_port, inside=inside), caches.config_maps)
     configurations, routes = Newest(client, caches.configurations), Newest(client, caches.routes)
     certificates = Newest(client, caches.certificates)
     keeper = CertificateKeeper(client, caches.certificates, certificates)

@@ -16,7 +16,8 @@ import grpc.aio
 
 from hearth.api.activation import Autoscaler, StatReport
 from hearth.api.errors import ApiError
-from hearth.api.meta import ObjectKey
+from hearth.api.kinds import POD
+from hearth.api.meta import ObjectKey, Wire
 from hearth.api.names import (
     GATEWAY_LABEL,
     PROGRAMMED_CERTIFICATES_ANNOTATION,
@@ -154,7 +155,8 @@ class Gateway:
                 group.create_task(self._logs.run(self._client), name="request log server")
                 await envoy.ready.wait()
                 group.create_task(self._keep_lease(), name="lease")
-                group.create_task(self._announce(), name="announcing")
+                if settings.announced:
+                    group.create_task(self._announce(), name="announcing")
                 self.ready.set()
         finally:
             await self._activator.close()
@@ -277,7 +279,15 @@ class Gateway:
                 **{name: str(version) for name, version in versions.items()},
                 REQUEST_LOGS_ANNOTATION: self._logs_url,
             },
+            owners=self._owners(),
         )
+
+    def _owners(self) -> list[Wire]:
+        """The pod that the gateway is, for the Lease to end with it."""
+        if not self._settings.pod_uid:
+            return []
+        pod = {"kind": POD.kind, "apiVersion": POD.api_version}
+        return [{**pod, "name": self._settings.name, "uid": self._settings.pod_uid}]
 
 
 def _tls(versions: dict[str, int]) -> list[int | None]:

@@ -19,6 +19,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     inside_port: int = 0  #: 0 picks a free one
     inside_https_port: int = 0  #: likewise, for TLS
     group: str = "default"  #: the ServiceGroup it serves
+    announced: bool = True  #: writes Services that say where it is; a cluster's are installed
+    pod_uid: str = ""  #: of the Kubernetes pod of this name that it runs in; its Lease goes with it
     workers: int = 2  #: Envoy's worker threads
     held_max: int = 20_000  #: requests held at once; more get 503
     held_per_revision_max: int = 10_000

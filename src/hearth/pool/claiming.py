@@ -57,6 +57,7 @@ from hearth.pool.resources import (
     make_adoption,
     make_claimed,
     make_fallback_pod,
+    probed_often,
 )
 from hearth.pool.specialising import Listening, Taken, secret_of, specialise
 from hearth.runtime import Change, EventRecorder, Informer, Informers
@@ -81,8 +82,15 @@ class Claiming:
     """Carries out claims. Belongs to one event loop."""
 
     def __init__(
-        self, client: Client, informers: Informers, clock: Clock, events: EventRecorder
+        self,
+        client: Client,
+        informers: Informers,
+        clock: Clock,
+        events: EventRecorder,
+        *,
+        kubelets: bool = False,
     ) -> None:
+        self._kubelets = kubelets
         self._client = client
         self._clock = clock
         self._events = events
@@ -296,10 +304,12 @@ class Claiming:
     async def _fall_back(self, replica_set: Wire, started: float) -> Activation:
         """Make an ordinary pod and wait until it is ready."""
         name = fallback_name(replica_set, secrets.token_hex(3))
+        pod = make_fallback_pod(replica_set, name)
+        if self._kubelets:
+            pod = self._for_kubelet(replica_set, pod)
         ready = asyncio.get_running_loop().create_future()
         self._waiting[name] = ready
         try:
-            pod = make_fallback_pod(replica_set, name)
             await patiently(lambda: self._client.create(POD, pod))
             created_s = self._clock.monotonic_s() - started
             async with asyncio.timeout(FALLBACK_TIMEOUT_S):
@@ -324,6 +334,18 @@ class Claiming:
         phases = {"claimed": created_s, "injected": runs_s, "listening": listening_s}
         image = str(user_container(spec_of(pod)).get("image"))
         return self._activated(replica_set, pod, phases, "new" if is_runtime(image) else "image")
+
+    def _for_kubelet(self, replica_set: Wire, pod: Wire) -> Wire:
+        """The pod as a kubelet can run it.
+
+        Raises:
+            ActivationError: only a node agent of ours could: the code is not in the image.
+        """
+        image = str(user_container(spec_of(pod)).get("image"))
+        if is_runtime(image):
+            said = f"image {image} runs code packages, which this cluster has no store for"
+            raise self._app_failed(replica_set, core.Failure("CodeNotSupported", said))
+        return probed_often(pod)
 
     # Watching
 

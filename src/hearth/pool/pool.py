@@ -25,11 +25,18 @@ class Pool:
     """A :class:`hearth.api.activation.Instances`."""
 
     def __init__(
-        self, client: Client, informers: Informers, clock: Clock, events: EventRecorder
+        self,
+        client: Client,
+        informers: Informers,
+        clock: Clock,
+        events: EventRecorder,
+        *,
+        kubelets: bool = False,
     ) -> None:
+        """Prepare; ``kubelets`` says that a cluster's run the pods, instead of our node agents."""
         self._client = client
         self._informers = informers
-        self._claiming = Claiming(client, informers, clock, events)
+        self._claiming = Claiming(client, informers, clock, events, kubelets=kubelets)
         self._sets = Sets(client, informers, self._claiming, clock)
         self._pools = Pools(client, informers, self._claiming, clock)
 

@@ -20,6 +20,7 @@ from hearth.api.names import (
     CLAIMED_AT_ANNOTATION,
     CLAIMED_FROM_ANNOTATION,
     DEPLOYMENT_SUFFIX,
+    OWN_POD_LABEL,
     PODPOOL_LABEL,
     PYTHON_RUNTIME_IMAGE,
     SYSTEM_NAMESPACE,
@@ -31,6 +32,8 @@ from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE
 from hearth.pool.core.scaling import TEMPLATE_HASH_ANNOTATION, hash_template
 
 _NAME_MAX, _RANDOM = 63, 5  #: characters of a pod's name, and those of them that are random
+READINESS_PERIOD_S = 1  #: a kubelet's least
+_OWN = {OWN_POD_LABEL: "true"}
 DEFAULT_LEVEL = 4  #: of the default pool: a handful of apps may wake at once
 
 
@@ -51,7 +54,7 @@ def make_warm_pod(pool: Wire, name: str, secret_digest: str) -> Wire:
         "metadata": {
             "name": name,
             "namespace": namespace_of(pool),
-            "labels": {**labels_of(template), PODPOOL_LABEL: name_of(pool)},
+            "labels": {**labels_of(template), PODPOOL_LABEL: name_of(pool), **_OWN},
             "annotations": {
                 **annotations_of(template),
                 TEMPLATE_HASH_ANNOTATION: hash_template(pool),
@@ -77,12 +80,23 @@ def make_fallback_pod(replica_set: Wire, name: str) -> Wire:
         "metadata": {
             "name": name,
             "namespace": namespace_of(replica_set),
-            "labels": dict(labels_of(template)),
+            "labels": {**labels_of(template), **_OWN},
             "annotations": dict(annotations_of(template)),
             "ownerReferences": [owner_reference(replica_set)],
         },
         "spec": copy.deepcopy(spec_of(template)),
     }
+
+
+def probed_often(pod: Wire) -> Wire:
+    """The pod, its readiness asked every second: a kubelet does so every ten unless it is told."""
+    containers = [
+        {**one, "readinessProbe": {"periodSeconds": READINESS_PERIOD_S, **one["readinessProbe"]}}
+        if one.get("readinessProbe")
+        else one
+        for one in spec_of(pod).get("containers") or ()
+    ]
+    return {**pod, "spec": {**spec_of(pod), "containers": containers}}
 
 
 def make_adoption(replica_set: Wire, pool: str, at: str) -> Wire:
@@ -93,7 +107,7 @@ def make_adoption(replica_set: Wire, pool: str, at: str) -> Wire:
     return {
         "metadata": {
             "namespace": namespace_of(replica_set),
-            "labels": dict(labels_of(template)),
+            "labels": {**labels_of(template), **_OWN},
             "annotations": {**annotations_of(template), **claim},
             "ownerReferences": [owner_reference(replica_set)],
         },

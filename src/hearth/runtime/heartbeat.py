@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hearth.api.errors import AlreadyExists, ApiError, NotFound
 from hearth.api.kinds import LEASE
+from hearth.api.meta import Wire
 from hearth.api.names import SYSTEM_NAMESPACE
 from hearth.client import Client
 from hearth.kit.clock import Clock
@@ -27,8 +28,9 @@ async def write_lease(
     holder: str,
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
+    owners: Sequence[Wire] = (),
 ) -> None:
-    """Renew the Lease, or make it.
+    """Renew the Lease, or make it; ``owners`` are references to whom it ends with.
 
     Raises:
         ApiError, ConnectionError: it was not written.
@@ -43,7 +45,9 @@ async def write_lease(
         patch = {"metadata": meta, "spec": spec}
         await client.patch(LEASE, SYSTEM_NAMESPACE, name, patch)
     except NotFound:
-        own = {**meta, "name": name, "namespace": SYSTEM_NAMESPACE}
+        own: Wire = {**meta, "name": name, "namespace": SYSTEM_NAMESPACE}
+        if owners:
+            own["ownerReferences"] = list(owners)
         try:
             await client.create(LEASE, {"metadata": own, "spec": spec})
         except AlreadyExists:

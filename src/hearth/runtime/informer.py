@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -217,9 +217,23 @@ def _without_managed_fields(wire: Wire) -> Wire:
 class Informers:
     """The informers of one process: one per kind and selection, shared by all who ask."""
 
-    def __init__(self, client: Client, *, label_selector: str = "") -> None:
-        """Watch as ``client``; ``label_selector`` is the shard's, for kinds that carry a shard."""
+    def __init__(
+        self,
+        client: Client,
+        *,
+        label_selector: str = "",
+        narrowed: Mapping[Kind, str] | None = None,
+    ) -> None:
+        """Watch as ``client``.
+
+        Args:
+            client: whose API.
+            label_selector: the shard's, for kinds that carry a shard.
+            narrowed: label selectors of kinds that others have objects of, too: they stand for
+                "all" where all are asked for.
+        """
         self._client = client
+        self._narrowed = narrowed or {}
         self._label_selector = label_selector
         self._informers: dict[tuple[Kind, str, str, str], Informer] = {}
         self._sharing = Sharing()
@@ -240,6 +254,7 @@ class Informers:
     ) -> Informer:
         """The informer of a kind; ``label_selector`` replaces the shard's."""
         selector = self._label_selector if label_selector is None else label_selector
+        selector = selector or self._narrowed.get(kind, "")
         place = (kind, namespace, selector, field_selector)
         informer = self._informers.get(place)
         if informer is None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hearth.admission import Authority, FollowedConfig, serve_webhooks
 from hearth.api.activation import Autoscaler
-from hearth.api.names import CONTROLLER_LABEL, DEFAULT_SHARD, SHARD_LABEL
+from hearth.api.names import (
+    CLUSTER_DOMAIN,
+    CONTROLLER_LABEL,
+    DEFAULT_SHARD,
+    INSIDE_SERVICE,
+    SHARD_LABEL,
+    SYSTEM_NAMESPACE,
+)
 from hearth.apiserver.serve import ListenError, listen
 from hearth.autoscaler import ShardAutoscaler, serve_autoscaler
 from hearth.capacity import NodeWatch, Placement
@@ -26,7 +35,7 @@ from hearth.node.network import planned_gateway
 from hearth.pool import Pool
 from hearth.runtime import EventRecorder, Informers
 from hearth.runtime.heartbeat import keep_lease
-from hearth.runtime.internal import internal_secret, internal_server_context
+from hearth.runtime.internal import internal_secret
 from hearth.up.settings import Settings
 
 #: Where each process serves its figures unless told otherwise: OpenTelemetry's port, and the next.
@@ -67,19 +76,20 @@ def make_controller(
     """
     clock = SystemClock()
     events = EventRecorder(client, "hearth-controller", clock)
+    kubelets = settings.substrate == "kubernetes"
     serving = controllers(
         client,
         informers,
         domain=settings.domain,
         port=http_port,
         https_port=https_port,
+        inside=f"{INSIDE_SERVICE}.{SYSTEM_NAMESPACE}.{CLUSTER_DOMAIN}" if kubelets else "",
         events=events,
         clock=clock,
     )
-    pool = Pool(client, informers, clock, events)
+    pool = Pool(client, informers, clock, events, kubelets=kubelets)
     autoscaler = ShardAutoscaler(client, informers, pool, clock, events)
     pool.follow_load(autoscaler.busy)
-    placement = Placement(client, informers, clock, events)
 
     async def say_so() -> None:
         name = f"controller-{settings.shard}"
@@ -92,10 +102,26 @@ def make_controller(
         *serving,
         *pool.parts(),
         *autoscaler.parts(),
-        *placement.parts(),
-        *NodeWatch(client, informers, clock).parts(),
     ]
+    if not kubelets:  # a cluster places pods itself, and finds nodes that fell silent
+        parts += Placement(client, informers, clock, events).parts()
+        parts += NodeWatch(client, informers, clock).parts()
     return ControllerParts(pool, autoscaler, parts)
+
+
+async def make_admission(
+    client: Client, informers: Informers, settings: Settings
+) -> tuple[Authority, list[Part]]:
+    """The certificate of this process on a cluster, and the webhooks that it serves."""
+    authority = Authority(client, SystemClock())
+    await authority.open()
+    sock = listen(settings.webhook_host, settings.webhook_port)
+    config = FollowedConfig(informers)
+
+    async def serve() -> None:
+        await serve_webhooks(sock, authority.context, config)
+
+    return authority, [Part("webhooks", serve), Part("internal certificate", authority.run)]
 
 
 def make_gateway(
@@ -127,6 +153,8 @@ def make_gateway(
         inside_https_port=inside_https_port,
         workers=settings.envoy_workers or os.cpu_count() or 1,
         outlives=outlives,
+        announced=settings.substrate == "hearth",
+        pod_uid=settings.pod_uid,
     )
     return Gateway(client, informers, autoscaler, own, SystemClock())
 
@@ -195,11 +223,10 @@ def make_metrics(process: str, settings: Settings, *sources: Source) -> tuple[Pa
 
 
 async def make_autoscaler_server(
-    client: Client, autoscaler: Autoscaler, settings: Settings
+    client: Client, autoscaler: Autoscaler, settings: Settings, context: ssl.SSLContext
 ) -> tuple[Part, int]:
     """The autoscaler's HTTPS server for gateways in other processes, and its port."""
     token = (await internal_secret(client, "internal"))["token"].decode()
-    context = await internal_server_context(client)
     sock = listen(settings.autoscaler_host, settings.autoscaler_port)
 
     async def serve() -> None:

@@ -8,7 +8,7 @@ import gc
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import uvloop
 
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # before gRPC is imported, below
 
+from hearth.api.errors import ApiError
 from hearth.api.kinds import POD, POD_POOL
 from hearth.api.names import PODPOOL_LABEL, SYSTEM_NAMESPACE
 from hearth.api.pods import is_ready
@@ -23,8 +24,7 @@ from hearth.apiserver import RunningApiServer, open_apiserver
 from hearth.apiserver.open import prepare_state
 from hearth.apiserver.serve import ListenError
 from hearth.client import Client
-from hearth.client.http import HttpHandler
-from hearth.client.kubeconfig import KubeconfigError, load_kubeconfig
+from hearth.client.kubeconfig import KubeconfigError
 from hearth.gateway import AutoscalerClient
 from hearth.gateway.envoy import GatewayError
 from hearth.kit.files import write_private
@@ -33,9 +33,11 @@ from hearth.kit.tasks import Part, run_until
 from hearth.node.cgroups import CgroupsUnavailable
 from hearth.node.network import NetworkUnavailable
 from hearth.runtime import Informers
-from hearth.runtime.internal import internal_secret
+from hearth.runtime.internal import internal_server_context
 from hearth.store import StoreUnavailable
+from hearth.up.connecting import WrongSubstrateError, acquainted, connected, narrowed
 from hearth.up.parts import (
+    make_admission,
     make_autoscaler_server,
     make_controller,
     make_gateway,
@@ -47,7 +49,7 @@ from hearth.up.settings import Settings
 
 _FAULTS = (
     StoreUnavailable, ListenError, GatewayError, KubeconfigError, CgroupsUnavailable,
-    NetworkUnavailable, ConnectionError,
+    NetworkUnavailable, ConnectionError, WrongSubstrateError, ApiError,
 )  # fmt: skip
 _WARM_TIMEOUT_S = 20.0  #: "ready" does not wait longer for the first warm pod
 
@@ -66,13 +68,13 @@ def run_apiserver(settings: Settings) -> None:
     _run(settings, "hearth apiserver", _apiserver(settings))
 
 
-def run_controller(settings: Settings, kubeconfig: Path) -> None:
-    """A shard's controller alone."""
+def run_controller(settings: Settings, kubeconfig: Path | None) -> None:
+    """A shard's controller alone; without a kubeconfig, on the cluster that we are a pod of."""
     _run(settings, "hearth controller", _controller(settings, kubeconfig))
 
 
-def run_gateway(settings: Settings, kubeconfig: Path) -> None:
-    """A gateway alone."""
+def run_gateway(settings: Settings, kubeconfig: Path | None) -> None:
+    """A gateway alone; without a kubeconfig, on the cluster that we are a pod of."""
     _run(settings, "hearth gateway", _gateway(settings, kubeconfig))
 
 
@@ -256,36 +258,36 @@ async def _apiserver(settings: Settings) -> None:
         await run_until(stop, *server.parts, metrics)
 
 
-@contextlib.asynccontextmanager
-async def _connected(kubeconfig: Path, manager: str) -> AsyncIterator[Client]:
-    server = load_kubeconfig(kubeconfig)
-    async with HttpHandler.to(server) as handler:
-        yield Client(handler, field_manager=manager, tenant_in_path=False)
-
-
-async def _controller(settings: Settings, kubeconfig: Path) -> None:
+async def _controller(settings: Settings, kubeconfig: Path | None) -> None:
     stop = _stop_on_signals()
-    async with _connected(kubeconfig, "hearth") as client:
-        informers = Informers(client, label_selector=shard_selector(settings.shard))
+    async with connected(settings, kubeconfig, "hearth") as client:
+        selector = shard_selector(settings.shard)
+        informers = Informers(client, label_selector=selector, narrowed=narrowed(settings))
         controller = make_controller(
             client, informers, settings, settings.http_port, settings.https_port
         )
+        own = [Part("informers", informers.run), *controller.parts]
+        if settings.substrate == "kubernetes":
+            authority, admission = await make_admission(client, informers, settings)
+            context, own = authority.context, [*admission, *own]
+        else:
+            context = await internal_server_context(client)
         await controller.pool.make_default(settings.pool)
-        server, port = await make_autoscaler_server(client, controller.autoscaler, settings)
-        sources = (controller.autoscaler.metrics, controller.pool.metrics)
-        metrics, url = make_metrics("controller", settings, *sources)
+        autoscaler = controller.autoscaler
+        server, port = await make_autoscaler_server(client, autoscaler, settings, context)
+        metrics, url = make_metrics(
+            "controller", settings, autoscaler.metrics, controller.pool.metrics
+        )
         print(f"metrics     {url}", flush=True)
         print(f"autoscaler  https://{settings.autoscaler_host}:{port}", flush=True)
-        parts = (Part("informers", informers.run), *controller.parts, server, metrics)
-        await run_until(stop, *parts)
+        await run_until(stop, *own, server, metrics)
 
 
-async def _gateway(settings: Settings, kubeconfig: Path) -> None:
+async def _gateway(settings: Settings, kubeconfig: Path | None) -> None:
     stop = _stop_on_signals()
     prepare_state(Path(settings.state))
-    async with _connected(kubeconfig, "hearth-gateway") as client:
-        token = (await internal_secret(client, "internal"))["token"].decode()
-        authority = (await internal_secret(client, "internal-tls"))["ca.crt"].decode()
+    async with connected(settings, kubeconfig, "hearth-gateway") as client:
+        token, authority = await acquainted(client)
         autoscaler = AutoscalerClient(settings.autoscaler, token, authority)
         informers = Informers(client)
         gateway = make_gateway(client, informers, autoscaler, settings, outlives=True)
@@ -309,7 +311,7 @@ async def _gateway(settings: Settings, kubeconfig: Path) -> None:
 async def _node(settings: Settings, kubeconfig: Path) -> None:
     stop = _stop_on_signals()
     prepare_state(Path(settings.state))
-    async with _connected(kubeconfig, "hearth-node") as client:
+    async with connected(settings, kubeconfig, "hearth-node") as client:
         informers = Informers(client)
         agent, events = make_node(client, informers, settings, alone=True)
         metrics, metrics_url = make_metrics("node", settings, agent.metrics)

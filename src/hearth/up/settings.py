@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
 from hearth.node.core.capacity import parse_resources
+
+#: Our own API server and nodes, or a cluster's.
+Substrate: TypeAlias = Literal["hearth", "kubernetes"]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,7 +36,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     autoscaler_host: str = "127.0.0.1"  #: address the autoscaler listens on
     autoscaler_port: int = 8443  #: 0 picks a free port
     shard: str = "default"  #: which apps this controller owns
+    substrate: Substrate = "hearth"  #: whose API server it is, and who runs pods
+    webhook_host: str = "127.0.0.1"  #: on Kubernetes: address the webhooks listen on
+    webhook_port: int = 8444  #: 0 picks a free one
     pool: int | None = None  #: level of the default PodPool; None: as stored, or 4 when it is new
+    # Gateway and controller, in a pod
+    pod_uid: str = ""  #: of the pod that the process runs in: what it leaves goes with it
     # Node
     node_name: str = ""  #: empty: the host's name
     cgroups: str = "auto"  #: on, off or auto: limits per pod

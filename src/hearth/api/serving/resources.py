@@ -6,7 +6,6 @@ from functools import partial
 
 from hearth.api.config.serving import ServingConfig
 from hearth.api.kinds import CONFIGURATION, REVISION, ROUTE, SERVICE
-from hearth.api.meta import labels_of
 from hearth.api.names import CONFIGURATION_GENERATION_LABEL, CONFIGURATION_LABEL
 from hearth.api.registry import Column, Resource, at, condition
 from hearth.api.serving import defaults, validation, views
@@ -50,8 +49,8 @@ def _revision(config: ServingConfig) -> Resource:
     return Resource(
         REVISION, views.Revision, "revision", ("rev",), _CATEGORIES, _STATUS,
         (
-            Column("Config Name", lambda w: labels_of(w).get(CONFIGURATION_LABEL)),
-            Column("Generation", lambda w: labels_of(w).get(CONFIGURATION_GENERATION_LABEL)),
+            Column("Config Name", at("metadata", "labels", CONFIGURATION_LABEL)),
+            Column("Generation", at("metadata", "labels", CONFIGURATION_GENERATION_LABEL)),
             *_READY,
             Column("Actual Replicas", at("status", "actualReplicas"), "integer"),
             Column("Desired Replicas", at("status", "desiredReplicas"), "integer"),

@@ -15,9 +15,9 @@ from hearth.api.errors import BadRequest, FieldError, invalid
 from hearth.api.kinds import NODE, POD
 from hearth.api.managed_fields import note_update
 from hearth.api.meta import Wire, metadata, name_of, spec_of
-from hearth.api.names import CREATOR_ANNOTATION, LAST_MODIFIER_ANNOTATION
 from hearth.api.registry import Resource
 from hearth.api.schema import check
+from hearth.api.serving.signing import signed
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")
@@ -101,7 +101,7 @@ def prepare_create(resource: Resource, wire: Wire, uid: str, by: Writer) -> Wire
         raise BadRequest("resourceVersion should not be set on objects to be created")
     meta = _clients_part(wire)
     meta |= {"uid": uid, "creationTimestamp": by.at, "generation": 1}
-    new = {**wire, "metadata": _signed(resource, meta, by, created=True)}
+    new = {**wire, "metadata": signed(resource.kind, meta, by.user, created=True)}
     if "status" in resource.subresources and resource.kind != NODE:  # as its agent says it
         new.pop("status", None)
     new = resource.default(new, None)
@@ -126,7 +126,7 @@ def prepare_update(
         if spec_of(new) != spec_of(old):
             generation = int(metadata(old).get("generation") or 1) + 1
             new["metadata"] = {**new["metadata"], "generation": generation}
-            new["metadata"] = _signed(resource, new["metadata"], by, created=False)
+            new["metadata"] = signed(resource.kind, new["metadata"], by.user, created=False)
     if _plain(new) == _plain(old) and not by.applies:
         return old
     if by.applies:
@@ -160,19 +160,6 @@ def _merged_parts(resource: Resource, old: Wire, wire: Wire, subresource: str) -
 def _plain(wire: Wire) -> Wire:
     meta = {k: v for k, v in metadata(wire).items() if k != "managedFields"}
     return {**wire, "metadata": meta}
-
-
-def _signed(resource: Resource, meta: Wire, by: Writer, *, created: bool) -> Wire:
-    """Knative notes who created and last changed an app."""
-    if resource.kind.group != "serving.knative.dev" or resource.kind.kind == "Revision":
-        return meta
-    annotations = {**(meta.get("annotations") or {})}
-    if by.user.startswith("hearth:"):  # our controllers copy these from the owner
-        return meta
-    if created or CREATOR_ANNOTATION not in annotations:
-        annotations[CREATOR_ANNOTATION] = by.user
-    annotations[LAST_MODIFIER_ANNOTATION] = by.user
-    return {**meta, "annotations": annotations}
 
 
 def _validate(resource: Resource, new: Wire, old: Wire | None) -> None:

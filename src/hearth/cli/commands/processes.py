@@ -41,8 +41,9 @@ _STATE = click.option("--state", type=click.Path(), metavar="DIR",
                       help="Where everything is kept; default: $XDG_STATE_HOME/hearth, that is "
                       "~/.local/state/hearth.")  # fmt: skip
 _KUBECONFIG = click.option("--kubeconfig", type=click.Path(path_type=Path), metavar="FILE",
-                           help="Names the API server; default: $KUBECONFIG, else the last "
-                           "'hearth up', else ~/.kube/config.")  # fmt: skip
+                           help="Names the API server; default: its cluster's in a pod, else "
+                           "$KUBECONFIG, else the last 'hearth up', else "
+                           "~/.kube/config.")  # fmt: skip
 _POOL = click.option("--pool", type=click.IntRange(0), metavar="N",
                      help="Warm pods to keep; default: as before, at first 4.")  # fmt: skip
 
@@ -102,7 +103,7 @@ def controller(*, config: Path | None, kubeconfig: Path | None, **flags: Any) ->
     """
     from hearth.up import run_controller
 
-    _run(lambda: run_controller(_settings(config, flags), _existing(kubeconfig)))
+    _run(lambda: run_controller(_settings(config, flags), _server(kubeconfig)))
 
 
 @click.command(
@@ -127,7 +128,7 @@ def gateway(*, config: Path | None, kubeconfig: Path | None, **flags: Any) -> No
     """
     from hearth.up import run_gateway
 
-    _run(lambda: run_gateway(_settings(config, flags), _existing(kubeconfig)))
+    _run(lambda: run_gateway(_settings(config, flags), _server(kubeconfig)))
 
 
 @click.command(epilog=examples("hearth node --kubeconfig /var/lib/hearth/kubeconfig"))
@@ -159,6 +160,15 @@ def _settings(config: Path | None, flags: dict[str, Any]) -> Settings:
         return load_settings(Settings, file=config, environ=os.environ, flags=state)
     except SettingsError as error:
         raise Failure(str(error), Exit.USAGE) from error
+
+
+def _server(kubeconfig: Path | None) -> Path | None:
+    """The kubeconfig to use; None in a pod that is not told of one."""
+    from hearth.client.incluster import is_in_cluster
+
+    if kubeconfig is None and is_in_cluster(os.environ):
+        return None
+    return _existing(kubeconfig)
 
 
 def _existing(kubeconfig: Path | None) -> Path:

@@ -32,6 +32,7 @@ class Domain:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     domains: DomainsConfig = field(default_factory=DomainsConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    inside: str = ""  #: the gateways' own name inside, where the cluster's DNS needs one
 
     def is_local(self, route: Wire) -> bool:
         """Whether the Route is reached from inside alone."""

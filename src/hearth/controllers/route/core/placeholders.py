@@ -1,7 +1,8 @@
 """The core Services that stand for a Route and its tags.
 
-They keep the names from being taken, and whoever looks for Services finds them. Nothing goes
-through them: inside, a name leads to the gateway. A user who labels one ``cluster-local`` keeps
+They keep the names from being taken, and whoever looks for Services finds them. Where our own node
+resolves names, nothing goes through them: inside, a name leads to the gateway. On a cluster its DNS
+reads them: they name the gateways. A user who labels one ``cluster-local`` keeps
 that tag (or the Route's own host) from the outside.
 
 Source: knative.dev/serving pkg/reconciler/route/resources/service.go and
@@ -87,8 +88,18 @@ def _placeholder(route: Wire, tag: str, domain: Domain) -> Wire:
         },
         "spec": {
             "type": "ExternalName",
-            "externalName": domain.host(route, tag),
+            "externalName": _leads_to(route, tag, domain),
             "sessionAffinity": "None",
             "ports": [port],
         },
     }
+
+
+def _leads_to(route: Wire, tag: str, domain: Domain) -> str:
+    """Where the cluster's DNS sends whoever asks for the Service.
+
+    Raises:
+        BadHostError: the templates make no host name.
+    """
+    host = domain.host(route, tag)
+    return domain.inside or host
