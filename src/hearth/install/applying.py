@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from hearth.api import kinds
-from hearth.api.errors import ApiError, NotFound
+from hearth.api.errors import ApiError, InternalError, NotFound
 from hearth.api.kinds import (
     CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     MUTATING_WEBHOOKS,
     NAMESPACE,
     POD_DISRUPTION_BUDGET,
+    SERVICE,
     VALIDATING_WEBHOOKS,
     Kind,
 )
@@ -25,7 +26,7 @@ from hearth.api.meta import (
     spec_of,
     status_of,
 )
-from hearth.api.names import KNATIVE_NAMESPACE
+from hearth.api.names import KNATIVE_NAMESPACE, SYSTEM_NAMESPACE
 from hearth.client import Client
 from hearth.install.checking import Unanswered, trouble_of_pods
 
@@ -69,9 +70,32 @@ async def wait_ready(client: Client, manifests: Iterable[Wire], timeout_s: float
     while True:
         faults = {name_of(wire): await _fault(client, wire) for wire in waiting}
         waiting = [wire for wire in waiting if faults[name_of(wire)]]
-        if not waiting or asyncio.get_running_loop().time() > deadline:
-            return [f"{wire['kind']} {name_of(wire)}: {faults[name_of(wire)]}" for wire in waiting]
+        says = [f"{wire['kind']} {name_of(wire)}: {faults[name_of(wire)]}" for wire in waiting]
+        if not waiting and not (fault := await _admission_fault(client)):
+            return []
+        if asyncio.get_running_loop().time() > deadline:
+            return says or [f"webhooks: {fault}"]
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _admission_fault(client: Client) -> str:
+    """Why the API server cannot ask about a Service; empty when it can.
+
+    A pod that is ready is reached through its Service a moment later.
+    """
+    tried: Wire = {
+        "apiVersion": SERVICE.api_version,
+        "kind": SERVICE.kind,
+        "metadata": {"name": "hearth-check", "namespace": SYSTEM_NAMESPACE},
+        "spec": {"template": {"spec": {"containers": [{"image": "hearth.dev/check"}]}}},
+    }
+    try:
+        await client.create(SERVICE, tried, dry_run=True)
+    except InternalError as error:
+        return error.message
+    except ApiError:
+        return ""  # it was asked about
+    return ""
 
 
 async def _fault(client: Client, wire: Wire) -> str:

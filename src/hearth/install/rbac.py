@@ -58,7 +58,7 @@ def _controller() -> list[Wire]:
         _rule("", ("services",), (*_READ, *_WRITE)),
         _rule("", ("secrets", "configmaps"), (*_READ, *_WRITE)),  # certificates, and whom to trust
         _rule("", ("events",), ("create", "patch")),
-        _rule("", ("namespaces", "resourcequotas", "limitranges"), _READ),
+        _rule("", ("namespaces", "nodes", "resourcequotas", "limitranges"), _READ),
         _rule("metrics.k8s.io", ("pods",), ("list",)),
         _rule("autoscaling", ("horizontalpodautoscalers",), ("get", "create", "patch", "delete")),
         _rule("autoscaling", ("horizontalpodautoscalers/status",), ("patch",)),

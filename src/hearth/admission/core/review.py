@@ -16,6 +16,7 @@ from hearth.api.errors import BadRequest, invalid
 from hearth.api.meta import Wire, is_deleting, metadata, name_of, spec_of
 from hearth.api.registry import Resource
 from hearth.api.resources import resource_for
+from hearth.api.schema import check
 from hearth.api.serving.signing import is_own, signed
 
 _VERSION = "admission.k8s.io/v1"
@@ -29,7 +30,7 @@ def mutate(review: Wire, config: ServingConfig) -> Wire:
     """
     request, resource = _request(review, config)
     wire, old = request.get("object") or {}, request.get("oldObject")
-    if is_deleting(wire):
+    if is_deleting(wire) or check(wire, resource.view)[0]:  # the schema, next, says what is wrong
         return _answer(request, {"allowed": True})
     filled = resource.default(wire, old)
     if old is None or spec_of(filled) != spec_of(resource.default(old, old)):

@@ -75,6 +75,12 @@ def test_who_changes_the_spec_is_noted_and_who_made_it_stays():
     assert after["metadata"]["annotations"] == {CREATOR: "kim", MODIFIER: "lou"}
 
 
+def test_fields_of_the_wrong_type_are_left_for_the_schema_to_refuse():
+    wire = service()
+    wire["spec"]["template"]["spec"]["timeoutSeconds"] = "x"
+    assert mutating(review(wire))["response"] == {"uid": "u1", "allowed": True}
+
+
 def test_a_label_is_no_change_of_the_spec():
     made = mutated(service())
     labelled = {**made, "metadata": {**made["metadata"], "labels": {"a": "b"}}}
