@@ -20,7 +20,7 @@ from hearth.api.kinds import (
     RUNTIME_CLASS,
     SERVICE,
 )
-from hearth.api.meta import is_condition_true, name_of, status_of
+from hearth.api.meta import name_of, status_of
 from hearth.node.cri.containerd import installed_handlers
 from tests.system.boxes import IMAGE, box, needs_containers, pod_of, ready, why
 from tests.system.running import eventually, up
@@ -152,8 +152,11 @@ def _pods(running, name):
 
 
 def _is_ready(running, name):
-    wire = running.api(lambda client: client.get(SERVICE, "default", name))
-    return is_condition_true(wire, "Ready")
+    return _ready_of(running, name).get("status") == "True"
+
+
+def _ready_of(running, name):
+    return running.condition(SERVICE, name, "Ready")
 
 
 def _kubectl(running, *arguments):
@@ -247,6 +250,17 @@ def test_a_runtime_class_picks_its_handler(loaded, deployed, runtime_class):
     deployed("classy", spec=runtime_class("ordinary", handler))
     ready(loaded, "classy")
     assert loaded.call("classy").body == b"hello\n"
+
+
+@pytest.mark.skipif("crun" not in installed_handlers()[1:], reason="crun is not installed too")
+def test_another_handler_runs_a_service_or_says_why_it_cannot(loaded, deployed, runtime_class):
+    """It cannot where cgroups are of both versions."""
+    deployed("other", spec=runtime_class("other", "crun"))
+    eventually(lambda: _ready_of(loaded, "other").get("status") != "Unknown", 30, "it is decided")
+    if _is_ready(loaded, "other"):
+        assert loaded.call("other").body == b"hello\n"
+    else:
+        assert "cgroups in hybrid mode" in why(loaded, "other", "CreatePodSandboxError")
 
 
 @pytest.mark.parametrize(

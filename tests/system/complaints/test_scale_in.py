@@ -133,3 +133,15 @@ def test_a_drain_has_an_end(services):
 
 def _quietly(running, name, path):
     running.call(name, path)
+
+
+@pytest.mark.parametrize("limit", ["0", "5"], ids=["unlimited", "limited"])
+def test_a_request_ends_well_though_its_service_is_deleted(services, limit):
+    """knative/serving#15352: a rollback deletes what still works."""
+    services.deploy("leaving", FILES["program"], "--concurrency", limit, "--timeout", "30")
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(services.running.call, "leaving", "/5")
+        time.sleep(0.5)
+        services.delete(["leaving"])
+        answer = long.result()
+    assert answer.status == 200, answer

@@ -49,6 +49,7 @@ from hearth.node.volumes import Mount, VolumeFault, mounts_of
 log = logging.getLogger(__name__)
 
 _RETRY_MAX_S = 120.0
+_SANDBOX_TRIES = 3  #: that fail until whoever waits for the pod is told; it is tried on
 _PULL_AGAIN_S = 10.0  #: after a failed pull, doubled up to 300 s (kubelet's)
 _SAID_AS_FAILED_S = 2.0  #: for how long a failed pull is ErrImagePull, before it is a back-off
 _MESSAGE_MAX = 4096
@@ -187,7 +188,9 @@ class ContainerPod:
                 self._wait_all("CreatePodSandboxError", said, "FailedCreatePodSandBox")
             except (CriError, OSError) as error:
                 said = f"Failed to create pod sandbox: {error}"
-                self._wait_all("ContainerCreating", said, "FailedCreatePodSandBox")
+                hopeless = failures + 1 >= _SANDBOX_TRIES
+                reason = "CreatePodSandboxError" if hopeless else "ContainerCreating"
+                self._wait_all(reason, said, "FailedCreatePodSandBox")
             else:
                 return
             failures += 1
