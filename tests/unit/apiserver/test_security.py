@@ -141,6 +141,21 @@ def test_what_is_only_warned_of_is_made(tmp_path):
     run(tmp_path, story)
 
 
+def test_what_is_only_audited_is_a_line_of_the_log(tmp_path, caplog):
+    async def story(api):
+        await api.client.create(NAMESPACE, labelled(audit="baseline"))
+        with caplog.at_level("INFO"):
+            await api.client.create(POD, a_pod("fine"))
+            await api.client.create(POD, a_pod(hostPID=True))
+
+    run(tmp_path, story)
+    [line] = [one for one in caplog.records if one.msg == "would violate pod security"]
+    assert line.f == {
+        "kind": "pods", "object": "safe/p", "level": "baseline:latest",
+        "because": "host namespaces (hostPID=true)",
+    }  # fmt: skip
+
+
 def test_a_level_that_is_not_known_is_refused(tmp_path):
     async def story(api):
         with pytest.raises(Invalid, match="must be one of privileged, baseline, restricted"):

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from hearth.api.config.keys import KEYS
+
 
 class Flag(Enum):
     """What a flag was set to."""
@@ -31,23 +33,9 @@ class SecureDefaults(Enum):
     ENABLED = "enabled"
 
 
-_KUBERNETES = "kubernetes."
-#: Flags about what a pod spec may hold, without their prefix ``kubernetes.``.
-POD_FLAGS = frozenset({
-    "containerspec-addcapabilities", "podspec-affinity", "podspec-dnsconfig", "podspec-dnspolicy",
-    "podspec-dryrun", "podspec-fieldref", "podspec-hostaliases", "podspec-hostipc",
-    "podspec-hostnetwork", "podspec-hostpid", "podspec-init-containers", "podspec-nodeselector",
-    "podspec-persistent-volume-claim", "podspec-persistent-volume-write",
-    "podspec-priorityclassname", "podspec-runtimeclassname", "podspec-schedulername",
-    "podspec-securitycontext", "podspec-shareprocessnamespace", "podspec-tolerations",
-    "podspec-topologyspreadconstraints", "podspec-volumes-csi", "podspec-volumes-emptydir",
-    "podspec-volumes-hostpath", "podspec-volumes-image", "podspec-volumes-mount-propagation",
-})  # fmt: skip
-#: The others; those of the queue-proxy and ``autodetect-http2`` are read and change nothing.
-OTHER_FLAGS = frozenset({
-    "multi-container", "multi-container-probing", "tag-header-based-routing", "autodetect-http2",
-    "queueproxy.mount-podinfo", "queueproxy.resource-defaults",
-})  # fmt: skip
+_SECURE = "secure-pod-defaults"
+#: All flags; those of the queue-proxy and ``autodetect-http2`` are read and change nothing.
+FLAGS = frozenset(key.name for key in KEYS["config-features"]) - {_SECURE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +71,12 @@ class FeaturesConfig:
 
 def read_features(data: Mapping[str, str]) -> FeaturesConfig:
     """The data of ``config-features``."""
-    written = {}
-    for key, text in data.items():
-        name = key.removeprefix(_KUBERNETES)
-        known = POD_FLAGS if key.startswith(_KUBERNETES) else OTHER_FLAGS
-        if name in known and (found := _flag(text)):
-            written[name] = found
-    secure = data.get("secure-pod-defaults", "").lower()
-    known_values = {one.value: one for one in SecureDefaults}
-    return FeaturesConfig(written, known_values.get(secure, SecureDefaults.DISABLED))
+    found = {key: _flag(text) for key, text in data.items() if key in FLAGS}
+    written = {key.removeprefix("kubernetes."): flag for key, flag in found.items() if flag}
+    secure = {one.value: one for one in SecureDefaults}
+    return FeaturesConfig(
+        written, secure.get(data.get(_SECURE, "").lower(), SecureDefaults.DISABLED)
+    )
 
 
 def _flag(text: str) -> Flag | None:

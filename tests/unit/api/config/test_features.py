@@ -1,7 +1,7 @@
 import pytest
 
 from hearth.api.config import FeaturesConfig, read_features
-from hearth.api.config.features import OTHER_FLAGS, POD_FLAGS, Flag, SecureDefaults
+from hearth.api.config.features import FLAGS, Flag, SecureDefaults
 
 
 def test_without_data_nothing_is_written():
@@ -17,9 +17,7 @@ def test_tag_headers_are_followed_when_they_are_switched_on(text):
     assert not FeaturesConfig().tag_header_based_routing
 
 
-@pytest.mark.parametrize(
-    "key", [*(f"kubernetes.{name}" for name in POD_FLAGS), *OTHER_FLAGS]
-)  # fmt: skip
+@pytest.mark.parametrize("key", sorted(FLAGS))
 def test_each_flag_can_be_written(key):
     name = key.removeprefix("kubernetes.")
     for text, flag in (("Disabled", Flag.DISABLED), ("allowed", Flag.ALLOWED)):
