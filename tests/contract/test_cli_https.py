@@ -8,7 +8,7 @@ import hashlib
 
 import pytest
 
-from hearth.api.errors import NotFound, Unauthorized
+from hearth.api.errors import NotFound, ServiceUnavailable, Unauthorized
 from hearth.api.kinds import CONFIG_MAP, NAMESPACE
 from hearth.apiserver.open import open_apiserver
 from hearth.cli.https import HttpsHandler
@@ -65,6 +65,34 @@ def test_a_watch_is_handed_on_as_it_comes_and_can_be_left(told):
                     return len(event.object["data"]["k"])
 
     assert told(story) == 100_000
+
+
+def test_a_body_may_come_in_pieces(told):
+    content = bytes(range(256)) * 8192
+    path = "/apis/hearth.dev/v1alpha1/namespaces/default/packages/"
+    path += f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+    async def pieces():
+        for at in range(0, len(content), 300_000):
+            yield content[at : at + 300_000]
+
+    async def story(client):
+        await client.raw("PUT", path, body=pieces())
+        return await read_all(await client.raw("GET", path))
+
+    assert told(story) == content
+
+
+def test_why_it_was_refused_is_told_though_it_comes_in_pieces(told):
+    async def endless():
+        for _ in range(2000):
+            yield bytes(2**20)
+
+    async def story(client):
+        await client.raw("POST", "/api/v1/nodes/nobody/proxy/images", body=endless())
+
+    with pytest.raises((NotFound, ServiceUnavailable), match="nobody"):
+        told(story)
 
 
 def test_packages_go_there_and_back(told):

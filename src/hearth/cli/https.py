@@ -7,6 +7,7 @@ takes 200 ms, as much as all else that ``hearth list`` does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
@@ -47,8 +48,7 @@ class HttpsHandler:
         except (*_LOST, TimeoutError) as error:
             raise ConnectionError(f"{self._server.url}: {_said(error)}") from error
         try:
-            writer.write(self._encode(request))
-            await writer.drain()
+            await self._send(request, writer)
             head = _parse_head(await reader.readuntil(b"\r\n\r\n"))
         except _LOST as error:
             writer.transport.abort()
@@ -69,13 +69,25 @@ class HttpsHandler:
                 url.hostname, port, ssl=self._server.ssl, limit=_HEAD_MAX_BYTES
             )
 
+    async def _send(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(self._encode(request))
+        await writer.drain()
+        if request.stream is None:
+            return
+        with contextlib.suppress(ConnectionError):  # it may have said why before it had read all
+            async for chunk in request.stream:
+                writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                await writer.drain()
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+
     def _encode(self, request: Request) -> bytes:
         path = quote(self._server.prefix + request.path, safe="/:@!$&'()*+,;=~")
         query = f"?{urlencode(request.query)}" if request.query else ""
         headers = {
             "host": urlsplit(self._server.url).netloc,
             "connection": "close",
-            "content-length": str(len(request.body)),
+            **_framing(request),
             **self._headers,
             **request.headers,
         }
@@ -98,6 +110,13 @@ class HttpsHandler:
             raise ConnectionError(f"{self._server.url}: broke off: {_said(error)}") from error
         finally:
             writer.transport.abort()  # all is read, or the rest is not wanted
+
+
+def _framing(request: Request) -> dict[str, str]:
+    """How the other side knows where the body ends."""
+    if request.stream is not None:
+        return {"transfer-encoding": "chunked"}
+    return {"content-length": str(len(request.body))}
 
 
 async def _chunks(head: _Head, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:

@@ -219,10 +219,10 @@ class Client:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        body: bytes | AsyncIterator[bytes] = b"",
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send anything below the tenant's root: logs, packages, discovery."""
+        """Send anything below the tenant's root: logs, packages, images, discovery."""
         return await self._send(method, path, query=query, body=body, headers=headers)
 
     async def _json(
@@ -246,11 +246,12 @@ class Client:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        body: bytes | AsyncIterator[bytes] = b"",
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         asked = {"accept": "application/json", **self._headers, **(headers or {})}
-        request = Request(method, self._root + path, dict(query or {}), asked, body)
+        sent = {"body": body} if isinstance(body, bytes) else {"stream": body}
+        request = Request(method, self._root + path, dict(query or {}), asked, **sent)
         response = await self._handler(request)
         if response.status >= 400:
             raise await _error_of(response)

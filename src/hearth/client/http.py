@@ -81,8 +81,10 @@ class HttpHandler:
         await self.close()
 
 
-def _payload(request: Request) -> bytes | io.BytesIO | None:
+def _payload(request: Request) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
     """The body; a large one as a file, which is sent in pieces instead of all at once."""
+    if request.stream is not None:
+        return request.stream
     if len(request.body) > _PIECE_BYTES:
         return io.BytesIO(request.body)
     return request.body or None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import msgspec
@@ -53,12 +54,8 @@ def load(*, target: Target, archives: Sequence[Path], nodes: Sequence[str]) -> N
     async def work(session: Session) -> list[Wire]:
         loaded = []
         for archive in archives:
-            try:
-                content = archive.read_bytes()
-            except OSError as error:
-                raise Failure(f"{archive}: {error.strerror}", Exit.NOT_FOUND) from error
             for node in nodes or await _ready_nodes(session):
-                for name in await _load(session, node, archive, content):
+                for name in await _load(session, node, archive):
                     loaded.append({"node": node, "image": name})
         return loaded
 
@@ -78,13 +75,27 @@ async def _ready_nodes(session: Session) -> list[str]:
     return ready
 
 
-async def _load(session: Session, node: str, archive: Path, content: bytes) -> list[str]:
+async def _load(session: Session, node: str, archive: Path) -> list[str]:
     headers = {"content-type": "application/x-tar"}
-    response = await session.client.raw("POST", _path(node), body=content, headers=headers)
+    try:
+        with archive.open("rb") as file:
+            response = await session.client.raw(
+                "POST", _path(node), body=_pieces(file), headers=headers
+            )
+    except OSError as error:
+        if error.filename is None:  # of the connection
+            raise
+        raise Failure(f"{archive}: {error.strerror}", Exit.NOT_FOUND) from error
     names = [name for each in await _told(response) for name in each["names"]]
     if not names:
         raise Failure(f"{archive}: holds no image with a name")
     return names
+
+
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
+    """An image may be larger than this machine's memory."""
+    while piece := await asyncio.to_thread(file.read, _MIB):
+        yield piece
 
 
 async def _told(response: Any) -> list[Wire]:
