@@ -10,10 +10,13 @@ import threading
 import pytest
 
 from hearth.api.kinds import (
+    ENDPOINT_SLICE,
     HORIZONTAL_POD_AUTOSCALER,
+    POD,
     POD_AUTOSCALER,
     POD_METRICS,
     REVISION,
+    SERVERLESS_SERVICE,
 )
 from hearth.api.names import SERVICE_LABEL
 from hearth.api.quantities import parse_quantity
@@ -111,3 +114,36 @@ def test_a_pod_autoscaler_follows_its_revision(running, deployed):
     eventually(lambda: told() == ("False", 0, 0), 30, "it goes to zero")
     running.call("followed")
     eventually(lambda: told() == ("True", 1, 1), 20, "it is active again")
+
+
+def places(running, service, namespace="default"):
+    """The addresses of a service's EndpointSlices."""
+    selector = f"kubernetes.io/service-name={service}"
+    found = running.api(
+        lambda client: client.list(ENDPOINT_SLICE, namespace, label_selector=selector)
+    )
+    return {
+        address
+        for one in found.items
+        for endpoint in one["endpoints"]
+        for address in endpoint["addresses"]
+    }
+
+
+def test_where_requests_go_is_told_at_zero_and_with_pods(running, deployed):
+    held = places(running, "activator-service", "knative-serving")
+    assert len(held) == 1, "the gateway says where it holds requests"
+    eager = "autoscaling.knative.dev/target-burst-capacity=0"
+    deployed("told", IDLE, "autoscaling.knative.dev/window=6s", eager, initial_scale=0)
+    eventually(lambda: places(running, "told-00001") == held, 5, "they are held at zero")
+    assert running.call("told").body == b"idle"
+
+    def mode():
+        wire = running.api(lambda client: client.get(SERVERLESS_SERVICE, "default", "told-00001"))
+        return wire["spec"]["mode"]
+
+    eventually(lambda: mode() == "Serve", 10, "they go to the pod")
+    [pod] = running.api(lambda client: client.list(POD, "default", **of("told"))).items
+    assert places(running, "told-00001") == {pod["status"]["podIP"]}
+    eventually(lambda: mode() == "Proxy", 20, "and are held again")
+    assert places(running, "told-00001") == held

@@ -214,7 +214,8 @@ class ShardAutoscaler:
     def set_scale(self, key: ObjectKey, known: Known, answer: Answer) -> None:
         """Set the scale if it differs from the one that is set, and tell of it."""
         turned = answer.has_room is not None and answer.has_room != known.has_room
-        known.has_room ^= turned
+        if turned:
+            known.has_room = not known.has_room
         if answer.replicas != known.replicas:
             known.replicas = answer.replicas
             self._tasks.start(self._scale_and_tell(key, answer), name=f"scale {key}")

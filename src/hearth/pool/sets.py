@@ -293,7 +293,7 @@ class Sets:
             "readyReplicas": counts.ready,
             "claimedReplicas": counts.claimed,
             "fallbackReplicas": counts.replicas - counts.claimed,
-            **({"addresses": addresses} if (addresses := _addresses(replica_set, pods)) else {}),
+            "addresses": _addresses(replica_set, pods),
             "selector": ",".join(f"{k}={v}" for k, v in sorted(labels.items())),
             "conditions": merge_conditions(was, [condition], rfc3339(self._clock.now())),
         }

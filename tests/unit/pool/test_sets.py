@@ -156,11 +156,18 @@ def test_a_set_says_where_its_ready_pods_answer():
             status = {"phase": "Running", "podIP": ip, "conditions": conditions}
             await client.create(POD, {"metadata": meta, "spec": {}})
             await client.patch(POD, KEY.namespace, name, {"status": status}, subresource="status")
-        await asyncio.sleep(1)
-        found = await client.get(POOLED_REPLICA_SET, KEY.namespace, KEY.name)
-        return status_of(found).get("addresses")
 
-    assert play(succeeding, 3, story) == ["10.0.0.1:8080", "10.0.0.2:8080"]
+        async def told():
+            await asyncio.sleep(1)
+            found = await client.get(POOLED_REPLICA_SET, KEY.namespace, KEY.name)
+            return status_of(found).get("addresses")
+
+        ready = await told()
+        for name in "ab":
+            await client.delete(POD, KEY.namespace, name)
+        return ready, await told()
+
+    assert play(succeeding, 3, story) == (["10.0.0.1:8080", "10.0.0.2:8080"], [])
 
 
 # Pods that are there and do not answer
