@@ -161,11 +161,11 @@ async def kill(on: Processes, load: Load, part: str, watched_s: float) -> dict[s
 def _was_in_hand(outcome: Outcome, at_s: float) -> bool:
     """Whether a request that failed was being answered by what was killed.
 
-    An app's process, or one whose zygote was killed, takes requests for some more milliseconds: of
-    those the gateway says that the instance had them.
+    A process that is killed takes requests for some more milliseconds: an app's, of which the
+    gateway says that the instance had them, and Envoy's on connections that it has already.
     """
-    dying = outcome.begun_s < at_s + _DYING_S and outcome.said.startswith("502 the instance ended")
-    return outcome.begun_s <= at_s or dying
+    had = outcome.said.startswith("502 the instance ended") or outcome.kind == "kept"
+    return outcome.begun_s <= at_s or (had and outcome.begun_s < at_s + _DYING_S)
 
 
 def _by_kind(outcomes: Iterable[Outcome]) -> dict[str, int]:

@@ -23,6 +23,7 @@ USER, PASSWORD = "reader", "opensesame"
 #: The line of an htpasswd file for them, by bcrypt.
 _HASHED = f"{USER}:$2b$04$6/dawmnpAVnyErz2XEmIrubO82aom/OYxPpfsU/h5sfbyQQcFWxjS\n"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
@@ -52,6 +53,14 @@ class Registry:
         body = json.dumps(manifest).encode()
         self._ask("PUT", f"/v2/{repository}/manifests/{tag}", body, _MANIFEST)
         return _digest(body)
+
+    def push_list(self, name: str, digest: str, size: int, architecture: str) -> None:
+        """Put a list of images there, with one that is for that architecture alone."""
+        repository, _, tag = name.partition(":")
+        platform = {"architecture": architecture, "os": "linux"}
+        one = {"mediaType": _MANIFEST, "digest": digest, "size": size, "platform": platform}
+        body = json.dumps({"schemaVersion": 2, "mediaType": _LIST, "manifests": [one]}).encode()
+        self._ask("PUT", f"/v2/{repository}/manifests/{tag}", body, _LIST)
 
     def forget(self, name: str, digest: str) -> None:
         """Delete an image."""

@@ -98,6 +98,14 @@ def test_an_image_that_the_registry_does_not_have_is_told_and_looked_for_again(
     assert loaded.call("late").body == b"at last\n"
 
 
+def test_an_image_for_other_machines_is_told(loaded, private, secret, deployed):
+    digest = private.push("foreign/box:one", box())
+    private.push_list("foreign/box:1", digest, 1, "s390x")
+    given = {"imagePullSecrets": [{"name": secret("foreign")}]}
+    deployed("foreign", image=f"{private.host}/foreign/box:1", spec=given)
+    assert "no match for platform" in why(loaded, "foreign", "ErrImagePull", "ImagePullBackOff")
+
+
 def test_a_revision_stays_what_it_is_when_its_tag_moves(loaded, private, secret, deployed):
     private.push("moving/box:1", box(b"first\n"))
     given = {"imagePullSecrets": [{"name": secret("moving")}]}

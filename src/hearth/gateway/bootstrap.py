@@ -53,6 +53,7 @@ def make_bootstrap(
     admin: str,
     mark: str,
     headers_timeout_s: float = 60.0,
+    body_timeout_s: float = 3600.0,
 ) -> Config:
     """The bootstrap.
 
@@ -68,8 +69,9 @@ def make_bootstrap(
         mark: value of the header by which ``cold`` asks the edge for another try: known to nobody
             else, so that an app that answers with that header has no request repeated.
         headers_timeout_s: for a request's headers to be whole.
+        body_timeout_s: for a request to be whole, unless it is answered before.
     """
-    timeout = f"{headers_timeout_s:g}s"
+    timeouts = _timeouts(headers_timeout_s, body_timeout_s)
     return {
         "node": {"id": name, "cluster": "hearth"},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
@@ -86,10 +88,10 @@ def make_bootstrap(
                 _hold_cluster("hold-h2", http2=True),
             ],
             "listeners": [
-                _edge("edge", edge, timeout, fragments=1),
-                _edge("https", https, timeout, fragments=1, tls=True),
-                _edge("inside", inside, timeout, fragments=2),
-                _edge("inside-https", inside_https, timeout, fragments=2, tls=True),
+                _edge("edge", edge, timeouts, fragments=1),
+                _edge("https", https, timeouts, fragments=1, tls=True),
+                _edge("inside", inside, timeouts, fragments=2),
+                _edge("inside-https", inside_https, timeouts, fragments=2, tls=True),
                 _cold("cold", "hold", mark),
                 _cold("cold-h2", "hold-h2", mark),
             ],
@@ -105,6 +107,10 @@ def make_bootstrap(
         },
         "stats_config": _STATS,
     }
+
+
+def _timeouts(headers_s: float, whole_s: float) -> Config:
+    return {"request_headers_timeout": f"{headers_s:g}s", "request_timeout": f"{whole_s:g}s"}
 
 
 _INTERNAL_LISTENERS = {
@@ -190,6 +196,7 @@ def _manager(prefix: str, **fields: Any) -> Config:
             ".HttpConnectionManager",
             "stat_prefix": prefix,
             "upgrade_configs": [{"upgrade_type": "websocket"}],
+            "http_protocol_options": {"enable_trailers": True},
             "http2_protocol_options": {"max_concurrent_streams": 10_000},
             "server_header_transformation": "PASS_THROUGH",
             "stream_idle_timeout": "0s",  # a revision's timeouts alone end its streams
@@ -216,7 +223,7 @@ def _router(name: str) -> Config:
 
 
 def _edge(
-    name: str, address: Address, timeout: str, *, fragments: int, tls: bool = False
+    name: str, address: Address, timeouts: Config, *, fragments: int, tls: bool = False
 ) -> Config:
     """A listener for requests; see ``make_scopes`` for what the number of key fragments does."""
     by_host = {
@@ -232,7 +239,7 @@ def _edge(
         http_filters=[LOWER_HOST, _router(EDGE_ROUTER)],
         use_remote_address=True,
         normalize_path=False,
-        request_headers_timeout=timeout,
+        **timeouts,
         scoped_routes={
             "name": "hearth",
             "scope_key_builder": {"fragments": [by_host] * fragments},
@@ -247,18 +254,18 @@ def _edge(
         "address": {"socket_address": {"address": address[0], "port_value": address[1]}},
         "freebind": True,  # the network of pods may come after Envoy
         "tcp_backlog_size": _BACKLOG,
-        **(_told_apart({**chain, **_tls()}, name, timeout) if tls else {"filter_chains": [chain]}),
+        **(_told_apart({**chain, **_tls()}, name, timeouts) if tls else {"filter_chains": [chain]}),
     }
 
 
-def _told_apart(secure: Config, name: str, timeout: str) -> Config:
+def _told_apart(secure: Config, name: str, timeouts: Config) -> Config:
     """A TLS port's chains: who speaks plain HTTP to it is sent to the same place by ``https``."""
     routes = [{"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}]
     manager = _manager(
         f"{name} plain",
         http_filters=[{"name": "router", "typed_config": {"@type": ROUTER}}],
         use_remote_address=True,
-        request_headers_timeout=timeout,
+        **timeouts,
         route_config={
             "name": f"{name} plain",
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],

@@ -135,6 +135,7 @@ class Gateway:
             admin=f"{sockets}/admin",
             mark=self._mark,
             headers_timeout_s=settings.headers_timeout_s,
+            body_timeout_s=settings.body_timeout_s,
         )
         envoy = Envoy(config, settings.state, settings.workers, outlives=settings.outlives)
         envoy.on_death = self._envoy_died

@@ -27,6 +27,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     stats_interval_s: float = 0.1  #: between Envoy's load reports (measured: 30 ms fresh)
     outlives: bool = False  #: Envoy goes on when the companion dies, which comes again
     headers_timeout_s: float = 60.0  #: for a request's headers to be whole; then 408
+    body_timeout_s: float = 3600.0  #: for a request to be whole, unless it is answered before
     logs_host: str = "127.0.0.1"  #: where the log of requests is served to the API server
     request_log_max_bytes: int = 32 * 2**20  #: of one file of it
     request_log_files_max: int = 3  #: then the oldest goes

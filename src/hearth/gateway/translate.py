@@ -45,13 +45,16 @@ CIRCUIT_BREAKERS = {
 _KEPT = "1.5s"
 
 
+_OPTIONS: dict[str, Any] = {"http": {"enable_trailers": True}, "http2": {}}
+
+
 def protocol(kind: str, idle_timeout: str = _KEPT) -> dict[str, Any]:
     """A cluster's ``typed_extension_protocol_options``; ``kind`` is ``http`` or ``http2``."""
     name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     options = {
         "@type": f"{TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions",
         "common_http_protocol_options": {"idle_timeout": idle_timeout},
-        "explicit_http_config": {f"{kind}_protocol_options": {}},
+        "explicit_http_config": {f"{kind}_protocol_options": _OPTIONS[kind]},
     }
     return {name: options}
 

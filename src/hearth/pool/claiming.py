@@ -188,8 +188,10 @@ class Claiming:
         sent_s = self._clock.monotonic_s() - started
         outcome = await specialise(pod, secret, spec)
         if isinstance(outcome, Listening):
-            self._tasks.start(self._adopt(replica_set, pool, pod), name=f"adopt {pod_name}")
-            await self._until_probe(pod, spec)
+            try:
+                await self._until_probe(pod, spec)
+            finally:  # one that is never ready is an instance as well, and its node says how it is
+                self._tasks.start(self._adopt(replica_set, pool, pod), name=f"adopt {pod_name}")
             phases = {name: sent_s + after for name, after in outcome.phases_s.items()}
             return self._activated(replica_set, pod, {"claimed": claimed_s, **phases}, "pool")
         if isinstance(outcome, Taken):
@@ -242,9 +244,12 @@ class Claiming:
         return _error(503, failure.reason, failure.message)
 
     async def _until_probe(self, pod: Wire, spec: Specialisation) -> None:
-        """Wait until an HTTP readiness probe passes, as the node would."""
+        """Wait until a readiness probe by HTTP or gRPC passes, as the node would.
+
+        Until then the pod is not adopted: it has been ready all along, as a warm one.
+        """
         probe = spec.probe or {}
-        if "httpGet" not in probe:
+        if not probe.keys() & {"httpGet", "grpc"}:
             return
         ip, port = app_address(pod, spec.port)
         deadline = self._clock.monotonic_s() + spec.listen_timeout_s
@@ -356,8 +361,10 @@ class Claiming:
             return
         labels = (pod.get("metadata") or {}).get("labels") or {}
         pool = labels.get(PODPOOL_LABEL)
-        if change.new is None or pool is None or not is_ready(pod):
+        if change.new is None or pool is None:
             self.claims.on(core.PodLost(change.key.name))
+        elif not is_ready(pod):
+            self.claims.on(core.PodUnready(change.key.name))
         else:
             self.claims.on(core.PodWarm(pool, change.key.name))
 

@@ -24,6 +24,8 @@ from hearth.kit.sharing import Sharing
 
 log = logging.getLogger(__name__)
 
+_WORKED_S = 5.0  #: a watch that breaks after so long is no failure in a row with those before it
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -127,6 +129,7 @@ class Informer:
         """List and watch until cancelled; failures are retried with a back-off."""
         failures = 0
         while True:
+            begun_s = asyncio.get_running_loop().time()
             try:
                 if not self.resource_version:
                     await self._list()
@@ -135,7 +138,8 @@ class Informer:
             except Gone:
                 self.resource_version = ""
             except (ApiError, ConnectionError) as error:
-                failures += 1
+                worked = asyncio.get_running_loop().time() - begun_s >= _WORKED_S
+                failures = 1 if worked else failures + 1
                 delay = backoff_s(failures, base_s=0.05, max_s=10)
                 facts = {"kind": str(self.kind), "because": str(error), "again_s": delay}
                 log.warning("watch broke", extra={"f": facts})

@@ -35,6 +35,7 @@ class Script:
             await asyncio.Event().wait()
         for kind, wire in events or ():
             if kind == "BREAK":
+                await asyncio.sleep(wire or 0)
                 raise ConnectionError("gone away")
             yield msgspec.json.encode({"type": kind, "object": wire}) + b"\n"
 
@@ -111,3 +112,15 @@ def test_the_cache_leaves_the_managed_fields_to_the_api_server():
     script = Script(lists=[(5, [managed])], watches=[])
     _, informer = follow(script)
     assert "managedFields" not in informer.get(ObjectKey("root", "default", "a"))["metadata"]
+
+
+def test_a_watch_that_worked_for_a_while_is_begun_again_at_once():
+    worked = [[("BREAK", 60)]] * 10
+    script = Script(lists=[(5, [])], watches=worked)
+    follow(script, 602)
+    assert len(script.watched_from) == 11
+
+    never = [[("BREAK", 0)]] * 100
+    script = Script(lists=[(5, [])], watches=never)
+    follow(script, 60)
+    assert len(script.watched_from) < 15, "the pauses grow"

@@ -42,6 +42,13 @@ class PodWarm:
 
 
 @dataclass(frozen=True, slots=True)
+class PodUnready:
+    """A pod is not ready: no claim gets it. One that has it goes on: its app may be on its way."""
+
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
 class PodLost:
     """A warm pod is gone, going, adopted or not ready any more."""
 
@@ -80,7 +87,7 @@ class Forgotten:
     revision: ObjectKey
 
 
-Event: TypeAlias = PodWarm | PodLost | Claim | Succeeded | AppFailed | Forgotten
+Event: TypeAlias = PodWarm | PodUnready | PodLost | Claim | Succeeded | AppFailed | Forgotten
 
 # Effects
 
@@ -132,10 +139,11 @@ class Claims:
                 if pod not in self.reserved:
                     self.free.setdefault(pool, OrderedDict())[pod] = None
                     self._pool_of[pod] = pool
+            case PodUnready(pod):
+                self._withdraw(pod)
             case PodLost(pod):
                 self.reserved.pop(pod, None)
-                if (pool_name := self._pool_of.pop(pod, None)) is not None:
-                    del self.free[pool_name][pod]
+                self._withdraw(pod)
             case Claim():
                 return self._claim(event)
             case Succeeded(revision) | Forgotten(revision):
@@ -174,6 +182,10 @@ class Claims:
                 self.reserved[pod] = pool
                 return Grant(pool, pod)
         return FallBack()
+
+    def _withdraw(self, pod: str) -> None:
+        if (pool := self._pool_of.pop(pod, None)) is not None:
+            del self.free[pool][pod]
 
     def _failed(self, revision: ObjectKey, failure: Failure, at_s: float) -> None:
         was = self._trouble.get(revision)

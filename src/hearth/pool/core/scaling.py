@@ -165,7 +165,7 @@ def trouble_of(pods: Iterable[Wire]) -> tuple[str, str] | None:
             waiting = state.get("waiting") or {}
             ended = state.get("terminated") or last.get("terminated") or {}
             if waiting.get("reason") == "CrashLoopBackOff" and ended:
-                said = ended.get("message") or "the app ended, but should have gone on serving"
+                said = ended.get("message") or "container exited with no error"  # Knative's
                 return f"ExitCode{ended.get('exitCode')}", str(said)
             if waiting.get("reason") not in _COMING:
                 return str(waiting["reason"]), str(waiting.get("message") or "")

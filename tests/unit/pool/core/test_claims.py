@@ -13,6 +13,7 @@ from hearth.pool.core.claims import (
     Forgotten,
     Grant,
     PodLost,
+    PodUnready,
     PodWarm,
     Refuse,
     Succeeded,
@@ -52,6 +53,15 @@ def test_a_reserved_pod_never_becomes_free_again():
 
 def test_a_lost_pod_is_not_granted():
     assert claims(PodWarm("python", "p1"), PodLost("p1")).on(claim()) == FallBack()
+
+
+def test_a_pod_that_is_not_ready_is_not_granted_and_stays_whose_it_is():
+    machine = claims(PodWarm("python", "p1"), PodWarm("python", "p2"), PodUnready("p1"))
+    assert machine.on(claim()) == Grant("python", "p2")
+    machine.on(PodUnready("p2"))
+    assert machine.reserved == {"p2": "python"}
+    machine.on(PodWarm("python", "p1"))
+    assert machine.on(claim(B)) == Grant("python", "p1")
 
 
 def test_pools_are_tried_in_order():

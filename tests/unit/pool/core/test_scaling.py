@@ -98,7 +98,7 @@ def test_trouble_is_what_the_container_says():
     silent = {"state": loop["state"], "lastState": {"terminated": {"exitCode": 0}}}
     assert trouble_of(troubled(**silent)) == (
         "ExitCode0",
-        "the app ended, but should have gone on serving",
+        "container exited with no error",
     )
     assert trouble_of(troubled(state=pull)) == ("ErrImagePull", "no")
     assert trouble_of(troubled(state={"waiting": {"reason": "ContainerCreating"}})) is None
