@@ -22,6 +22,9 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_pods: int = 500  #: pods that this node takes
     pids_max: int = 1024  #: processes per pod
     drain_s: float = 1.0  #: from a pod's deletion to SIGTERM: routing lets go of it meanwhile
+    images_every_s: float = 300.0  #: between looks whether images must go (kubelet's period)
+    images_high_share: float = 0.85  #: of the disk in use, from which unused images go
+    images_low_share: float = 0.80  #: of the disk in use, to which they go
     disk_every_s: float = 10.0  #: between looks at what pods take of the disk (kubelet's period)
     volumes_refresh_s: float = 60.0  #: between looks at what volumes show (kubelet's period)
     cache_max_bytes: int = 5 * 2**30  #: of unpacked packages

@@ -25,6 +25,7 @@ from hearth.node.network import PodNetwork
 _START_S = 20.0
 _CNI_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 _CNI_PLUGINS = ("loopback", "bridge", "host-local")
+_LOADED = "hearth.dev/loaded"  #: label of images that no registry has
 _PACKAGES = "install containerd, runc (or crun) and containernetworking-plugins"
 #: Which shim runs a RuntimeClass's handler, where it is installed.
 _SANDBOXES = {"runsc": "containerd-shim-runsc-v1", "kata": "containerd-shim-kata-v2"}
@@ -160,7 +161,18 @@ class Containerd:
             said = await self._ctr("images", "import", path)
         names = [line.split()[1] for line in said.splitlines() if line.startswith("unpacking ")]
         await self._name_by_digest(names)
+        for name in names:
+            await self._ctr("images", "label", name, f"{_LOADED}=yes")
         return names
+
+    async def loaded(self) -> set[str]:
+        """The names of the images that came from an archive.
+
+        Raises:
+            NoContainerRuntime: they cannot be told.
+        """
+        found = await self._ctr("images", "list", "--quiet", f'labels."{_LOADED}"==yes')
+        return set(found.split())
 
     async def _name_by_digest(self, names: Sequence[str]) -> None:
         """Let what was loaded be called by its digest too, as what was pulled is."""

@@ -15,6 +15,7 @@ from hearth.node.cgroups import Cgroups
 from hearth.node.core.dns import Resolving, resolving_of
 from hearth.node.cri import pause
 from hearth.node.cri.client import Cri, CriError
+from hearth.node.cri.collecting import ImageCollector
 from hearth.node.cri.containerd import Containerd, NoContainerRuntime, installed_handlers
 from hearth.node.cri.images import Images
 from hearth.node.imageserver import ImagesRefused
@@ -93,6 +94,8 @@ class ContainerRuntime:
                 cri = await containerd.start()
                 self._containerd = containerd
                 self._tasks.start(cri.watch_exits(), name="containers that end")
+                collector = ImageCollector(cri, self.settings, containerd.loaded)
+                self._tasks.start(collector.run(), name="images that go")
                 self._opened = Opened(cri, Images(self.client, cri, self.events), containerd.socket)
             return self._opened
 
