@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ from hearth.api.meta import is_condition_true
 from hearth.client import Client
 from hearth.client.http import HttpHandler
 from hearth.client.kubeconfig import load_kubeconfig
-from tests.system.running import HEARTH, eventually, free_port
+from tests.system.running import HEARTH, eventually, free_port, is_alive
 
 FUNCTION = "def handle(request):\n    return 'here'\n"
 
@@ -62,6 +63,11 @@ class Processes:
     def kill(self, name):
         self.running[name].kill()
         self.running.pop(name).wait()
+
+    def envoy(self):
+        """The process id of the gateway's Envoy."""
+        record = json.loads((self.folder / "gateway" / "gateway" / "envoy.pid").read_text())
+        return record["pid"]
 
     def stop(self):
         for name in ("gateway", "node", "controller", "apiserver"):
@@ -111,6 +117,28 @@ def test_four_processes_serve_and_each_may_be_killed(processes, source):
         eventually(lambda: processes.call("first") == b"here", 60, f"served again after {name}")
     processes.hearth("deploy", "second", "--source", folder, "--initial-scale", "0")
     assert processes.call("second") == b"here"
+
+
+def test_envoy_outlives_its_companion_and_is_taken_over(processes, source):
+    folder = source(app__py=FUNCTION)
+    processes.hearth("deploy", "kept", "--source", folder)
+    assert processes.call("kept") == b"here"
+    envoy = processes.envoy()
+    processes.kill("gateway")
+    assert processes.call("kept") == b"here", "warm requests need no companion"
+    processes.hearth("deploy", "later", "--source", folder, "--initial-scale", "0", "--no-wait")
+    processes.start("gateway")
+    eventually(lambda: processes.call("later") == b"here", 30, "what came meanwhile is served")
+    assert processes.envoy() == envoy
+    processes.kill("gateway")
+    processes.ports["http"] = str(free_port())
+    processes.start("gateway")
+    assert processes.envoy() != envoy, "one that listens elsewhere is replaced"
+    assert not is_alive(envoy)
+    assert processes.call("kept") == b"here"
+    last = processes.envoy()
+    processes.stop()
+    assert not is_alive(last), "an orderly end is Envoy's, too"
 
 
 def test_a_node_that_ends_takes_its_pods_out_of_routing(processes, source):
