@@ -102,7 +102,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(names)}")
     parser.add_argument("--run", default="", help="only tests that match this expression")
     parser.add_argument("--tries", type=int, default=2, help="how often a failing test is run")
-    parser.add_argument("--parallel", type=int, default=4, help="tests at a time")
+    parser.add_argument("--parallel", type=int, default=8, help="tests at a time")
     parser.add_argument("--http-port", type=int, default=0, help="the gateway's; 0: a free one")
     parser.add_argument("--cache", type=Path, default=_CACHE, help="keeps what was built")
     parser.add_argument("--results", type=Path, help="where logs and tables go")

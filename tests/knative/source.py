@@ -59,7 +59,7 @@ class Source:
         if out.exists():
             return out
         print(f"building {package}", flush=True)
-        command = [self.go, *flags, "-p", "1", "-o", str(out), f"./{package}"]
+        command = [self.go, *flags, "-o", str(out), f"./{package}"]
         done = subprocess.run(
             command, cwd=self.folder, env={**os.environ, **environ}, capture_output=True,
             text=True, check=False,
