@@ -12,10 +12,19 @@ from typing import Any
 from hearth.api.config.serving import ServingConfig
 from hearth.api.errors import FieldError
 from hearth.api.meta import Wire, annotations_of, metadata, name_of, spec_of
-from hearth.api.names import CODE_ANNOTATION, CODE_DIGEST_ANNOTATION, RUNTIME_IMAGE_PREFIX
+from hearth.api.names import (
+    CODE_ANNOTATION,
+    CODE_DIGEST_ANNOTATION,
+    RUNTIME_IMAGE_PREFIX,
+)
 from hearth.api.pod_rules import validate_pod
 from hearth.api.serving.annotations import autoscaling_faults
 from hearth.api.serving.faults import Faults, disallowed, missing, out_of_bounds, wrong
+from hearth.api.serving.placed import (
+    misplaced_faults,
+    networking_faults,
+    rollout_faults,
+)
 from hearth.api.serving.pod_validation import pod_faults
 from hearth.api.serving.revision_annotations import revision_annotation_faults
 from hearth.api.serving.schedule import schedule_faults
@@ -42,6 +51,8 @@ def validate_service(
     """A Service."""
     return [
         *validate_name(wire),
+        *misplaced_faults(wire, old),
+        *rollout_faults(wire),
         *same_creator(wire, old),
         *_template(spec_of(wire).get("template"), name_of(wire), "spec.template", config),
         *_traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=True),
@@ -55,6 +66,7 @@ def validate_configuration(
     """A Configuration."""
     return [
         *validate_name(wire),
+        *misplaced_faults(wire, old),
         *same_creator(wire, old),
         *_template(spec_of(wire).get("template"), name_of(wire), "spec.template", config),
         *_byo_name_unchanged(wire, old),
@@ -63,8 +75,13 @@ def validate_configuration(
 
 def validate_route(wire: Wire, old: Wire | None) -> list[FieldError]:
     """A Route."""
-    traffic = _traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=False)
-    return [*validate_name(wire), *same_creator(wire, old), *traffic]
+    return [
+        *validate_name(wire),
+        *misplaced_faults(wire, old),
+        *rollout_faults(wire),
+        *same_creator(wire, old),
+        *_traffic(spec_of(wire).get("traffic"), "spec.traffic", of_service=False),
+    ]
 
 
 def validate_revision(
@@ -97,19 +114,20 @@ def _template(template: Any, parent: str, path: str, config: ServingConfig) -> F
     if not isinstance(template, dict) or not template.get("spec"):
         yield missing(f"{path}.spec")
         return
-    name = name_of(template)
-    if name and not name.startswith(f"{parent}-"):
-        yield wrong(f"{path}.metadata.name", name, f'"{name}" must have "{parent}-" as a prefix')
-    elif name and not _DNS_1035.match(name):
-        yield wrong(f"{path}.metadata.name", name, "not a DNS 1035 label")
-    for field in ("generateName", "namespace"):
-        if field == "generateName" and metadata(template).get(field):
-            yield disallowed(f"{path}.metadata.{field}")
+    name, prefix = name_of(template), str(metadata(template).get("generateName") or "")
+    if prefix and not _DNS_1035.match(prefix.rstrip("-")):
+        said = f"not a DNS 1035 label prefix: {prefix}"
+        yield wrong(f"{path}.metadata.generateName", said)
+    if name and not _DNS_1035.match(name):
+        yield wrong(f"{path}.metadata.name", f"not a DNS 1035 label: {name}")
+    elif name and not name.startswith(f"{parent}-"):
+        yield wrong(f"{path}.metadata.name", f'"{name}" must have prefix "{parent}-"')
     annotations = annotations_of(template)
     at = f"{path}.metadata.annotations"
     yield from autoscaling_faults(annotations, at, config.autoscaler)
     yield from schedule_faults(annotations, at)
     yield from revision_annotation_faults(annotations, at)
+    yield from networking_faults(annotations, at)
     yield from _revision_spec(template["spec"], annotations, f"{path}.spec", config)
 
 
@@ -137,9 +155,8 @@ def _revision_spec(spec: Wire, annotations: Any, path: str, config: ServingConfi
     if not 0 <= timeout <= most:
         yield out_of_bounds(f"{path}.timeoutSeconds", timeout, 0, most)
     for field in ("responseStartTimeoutSeconds", "idleTimeoutSeconds"):
-        value = spec.get(field) or 0
-        if not 0 <= value <= (timeout or most):
-            yield out_of_bounds(f"{path}.{field}", value, 0, timeout or most)
+        if (value := spec.get(field) or 0) < 0:  # one that is longer ends nothing
+            yield out_of_bounds(f"{path}.{field}", value, 0, most)
     yield from pod_faults(spec, path, config.features)
     yield from _as_pod(spec, path)
     images = [str(c.get("image") or "") for c in spec.get("containers") or ()]

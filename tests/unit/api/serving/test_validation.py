@@ -55,7 +55,9 @@ def test_defaults_are_knatives():
                      id="lifecycle"),
         pytest.param(service(timeoutSeconds=601), "expected 0 <= 601 <= 600", id="timeout"),
         pytest.param(service(containerConcurrency=-1), "expected 0 <= -1 <= 1000", id="limit"),
-        pytest.param(service(template={"name": "other-1"}), '"hello-" as a prefix', id="byo-name"),
+        pytest.param(service(template={"name": "other-1"}),
+                     'invalid value: "other-1" must have prefix "hello-": spec.template.metadata',
+                     id="byo-name"),
         pytest.param(service(template={"annotations": {"autoscaling.knative.dev/min-scale": "x"}}),
                      "invalid value: x", id="annotation"),
         pytest.param(service(template={"annotations": {
