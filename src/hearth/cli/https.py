@@ -48,8 +48,7 @@ class HttpsHandler:
         except (*_LOST, TimeoutError) as error:
             raise ConnectionError(f"{self._server.url}: {_said(error)}") from error
         try:
-            await self._send(request, writer)
-            head = _parse_head(await reader.readuntil(b"\r\n\r\n"))
+            head = _parse_head(await self._ask(request, reader, writer))
         except _LOST as error:
             writer.transport.abort()
             raise ConnectionError(f"{self._server.url}: broke off: {_said(error)}") from error
@@ -69,13 +68,32 @@ class HttpsHandler:
                 url.hostname, port, ssl=self._server.ssl, limit=_HEAD_MAX_BYTES
             )
 
-    async def _send(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _ask(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        """Send the request; the head of the answer, which may come before all is sent.
+
+        It is read meanwhile: a connection that breaks takes with it what was not read yet.
+        """
+        answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"), name="head of the answer")
+        answer.add_done_callback(lambda task: task.cancelled() or task.exception())  # it is known
+        try:
+            await self._send(request, writer, answer)
+            return await answer
+        finally:
+            answer.cancel()
+
+    async def _send(
+        self, request: Request, writer: asyncio.StreamWriter, answer: asyncio.Task[bytes]
+    ) -> None:
         writer.write(self._encode(request))
         await writer.drain()
         if request.stream is None:
             return
         with contextlib.suppress(ConnectionError):  # it may have said why before it had read all
             async for chunk in request.stream:
+                if answer.done():
+                    return
                 writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
                 await writer.drain()
             writer.write(b"0\r\n\r\n")
