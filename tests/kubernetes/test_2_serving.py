@@ -139,19 +139,6 @@ def test_an_image_that_is_not_there_is_said_in_the_status(hearth):
     hearth.kubectl("delete", "ksvc", "wrong")
 
 
-def test_code_packages_say_that_there_is_no_store_for_them(hearth):
-    code = {"hearth.dev/code": "data:text/x-python,def handle(request): return 'hi'"}
-    hearth.apply(service("code", image="hearth.dev/runtimes/python", annotations=code))
-
-    def says():
-        assert "which this cluster has no store for" in json.dumps(
-            hearth.get("ksvc", "code")["status"]
-        )
-
-    settled(says, timeout_s=30)
-    hearth.kubectl("delete", "ksvc", "code")
-
-
 def test_a_restarted_controller_goes_on_while_the_gateways_serve(hello):
     hello.call("hello")
     hello.kubectl("-n", SYSTEM, "delete", "pod", "--wait=false", "-l",

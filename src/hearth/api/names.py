@@ -46,6 +46,8 @@ AUTOSCALING_PREFIX = "autoscaling.knative.dev/"
 
 # Ours.
 SHARD_LABEL = "hearth.dev/shard"  #: which controllers own an app; absent means the default shard
+#: On a PodPool: by what image's name apps ask for its pods, where that is not the image's own.
+RUNTIME_ANNOTATION = "hearth.dev/runtime"
 PODPOOL_LABEL = "hearth.dev/podpool"  #: on warm pods: the PodPool they belong to
 GATEWAY_LABEL = "hearth.dev/gateway"  #: on a gateway's Lease: the ServiceGroup it serves
 CONTROLLER_LABEL = "hearth.dev/controller"  #: on a controller's Lease: its shard

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hearth.api.errors import NotFound
+from hearth.api.errors import MethodNotAllowed, NotFound
 from hearth.api.kinds import HEARTH
+from hearth.api.names import CODE_ANNOTATION
 from hearth.cli.core.template import Blob
+from hearth.cli.errors import Failure
 from hearth.cli.session import Session
 from hearth.cli.source import Archive
 
@@ -18,6 +20,13 @@ async def upload(session: Session, archive: Archive) -> tuple[Blob, bool]:
         await session.client.raw("HEAD", path)
     except NotFound:
         headers = {"content-type": "application/octet-stream"}
-        await session.client.raw("PUT", path, body=archive.content, headers=headers)
+        try:
+            await session.client.raw("PUT", path, body=archive.content, headers=headers)
+        except (NotFound, MethodNotAllowed) as error:
+            said = (
+                f"{session.server} has no store for packages, as a cluster's API server has none: "
+                f"serve the package yourself, and name it by the annotation {CODE_ANNOTATION}"
+            )
+            raise Failure(said) from error
         return blob, True
     return blob, False

@@ -87,7 +87,6 @@ def _controller(options: Options) -> _Part:
             "HEARTH_WEBHOOK_HOST": _ANYWHERE,
             "HEARTH_WEBHOOK_PORT": str(WEBHOOK_PORT),
             "HEARTH_SHARD": options.shard,
-            "HEARTH_POOL": "0",
         },
         {"autoscaler": AUTOSCALER_PORT, "webhooks": WEBHOOK_PORT},
         {"httpGet": ready},

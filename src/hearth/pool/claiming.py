@@ -53,6 +53,7 @@ from hearth.pool.core import claims as core
 from hearth.pool.core.matching import matching_pools
 from hearth.pool.core.scaling import trouble_of, was_killed
 from hearth.pool.resources import (
+    adopted_in_place,
     fallback_name,
     make_adoption,
     make_claimed,
@@ -90,7 +91,7 @@ class Claiming:
         *,
         kubelets: bool = False,
     ) -> None:
-        self._kubelets = kubelets
+        self.kubelets = kubelets
         self._client = client
         self._clock = clock
         self._events = events
@@ -104,6 +105,7 @@ class Claiming:
         self._tasks = TaskGroup()
         self._waiting: dict[str, asyncio.Future[Wire]] = {}  #: for fallback pods, by name
         self._runs_since: dict[str, float] = {}  #: of those, when a container of theirs ran
+        self._warmed = asyncio.Event()  #: a pod has become warm
         self._pool_key: bytes | None = None
 
     async def pool_key(self) -> bytes:
@@ -119,9 +121,28 @@ class Claiming:
         Raises:
             ActivationError: it cannot be had; the claims core remembers a failure of the app.
         """
-        key = key_of(replica_set)
         started = self._clock.monotonic_s()
-        pools, why_not = self._fitting(await self._allowed(replica_set))
+        pools, why_not = self._fitting(replica_set, await self._allowed(replica_set))
+        got = await self._claim_warm(replica_set, pools, started)
+        while got is None and self._needs_warm(replica_set, pools, why_not):
+            await self._until_warm(replica_set, started)
+            got = await self._claim_warm(replica_set, pools, started)
+        if got is not None:
+            return got
+        why = why_not if not pools else "no warm pod is left"
+        instruments.claim_ended("empty" if pools else "no_pool")
+        self._events.record(replica_set, "Normal", "FellBack", f"made an ordinary pod: {why}")
+        return await self._fall_back(replica_set, started)
+
+    async def _claim_warm(
+        self, replica_set: Wire, pools: tuple[str, ...], started: float
+    ) -> Activation | None:
+        """A warm pod that has become an instance; None when there is none to be had.
+
+        Raises:
+            ActivationError: the app does not run, or did not a moment ago.
+        """
+        key = key_of(replica_set)
         ended = 0
         for _ in range(PODS_TRIED_MAX):
             effect = self.claims.on(core.Claim(key, pools, self._clock.monotonic_s()))
@@ -142,10 +163,39 @@ class Claiming:
                     raise _error(503, failure.reason, said)
                 case _:
                     break
-        why = why_not if not pools else "no warm pod is left"
-        instruments.claim_ended("empty" if pools else "no_pool")
-        self._events.record(replica_set, "Normal", "FellBack", f"made an ordinary pod: {why}")
-        return await self._fall_back(replica_set, started)
+        return None
+
+    def _needs_warm(self, replica_set: Wire, pools: tuple[str, ...], why_not: str) -> bool:
+        """Whether no ordinary pod would do: a kubelet knows nothing of code packages.
+
+        Raises:
+            ActivationError: and there is no pool for it.
+        """
+        image = str(user_container(_pod_spec(replica_set)).get("image"))
+        if not self.kubelets or not is_runtime(image):
+            return False
+        if pools:
+            return True
+        said = (
+            f"image {image} runs code packages in warm pods, and no PodPool of namespace "
+            f"{namespace_of(replica_set)} fits: {why_not}"
+        )
+        raise self._app_failed(replica_set, core.Failure("NoPodPool", said))
+
+    async def _until_warm(self, replica_set: Wire, started: float) -> None:
+        """Return once another warm pod is ready.
+
+        Raises:
+            ActivationError: none is for long.
+        """
+        left_s = started + FALLBACK_TIMEOUT_S - self._clock.monotonic_s()
+        try:
+            async with asyncio.timeout(left_s):
+                await self._warmed.wait()
+        except TimeoutError as error:
+            said = f"no pod of the pool was warm within {FALLBACK_TIMEOUT_S:g} s"
+            raise _error(504, "NoWarmPod", said) from error
+        self._warmed.clear()
 
     async def _allowed(self, replica_set: Wire) -> Wire:
         """The pod spec of one more instance, as its namespace's policy and limits allow it.
@@ -170,21 +220,30 @@ class Claiming:
         containers = [{**c, "resources": resources} for c in template.get("containers") or ()]
         return {**template, "containers": containers}
 
-    def _fitting(self, spec: Wire) -> tuple[tuple[str, ...], str]:
-        fitting, why_not = matching_pools(self.pools.list(), {"spec": spec})
-        return tuple(fitting), why_not
+    def _fitting(self, replica_set: Wire, spec: Wire) -> tuple[tuple[str, ...], str]:
+        home = namespace_of(replica_set) if self.kubelets else SYSTEM_NAMESPACE
+        fitting, why_not = matching_pools(
+            self.pools.list(home), {"spec": spec}, kubelets=self.kubelets
+        )
+        return tuple(place_of(home, name) for name in fitting), why_not
+
+    def reserved_in(self, namespace: str) -> set[str]:
+        """The names of that namespace's pods that claims are about to take away."""
+        spread = (place.split("/", 1) for place in self.claims.reserved)
+        return {name for where, name in spread if where == namespace}
 
     async def _take(
-        self, replica_set: Wire, pool: str, pod_name: str, started: float
+        self, replica_set: Wire, pool: str, place: str, started: float
     ) -> Activation | Taken:
         """Specialise one warm pod; ``Taken`` when it is lost and another must be taken."""
-        pod = self.pods.get(ObjectKey(key_of(replica_set).tenant, SYSTEM_NAMESPACE, pod_name))
+        home, pod_name = place.split("/", 1)
+        pod = self.pods.get(ObjectKey(key_of(replica_set).tenant, home, pod_name))
         if pod is None:
-            self.claims.on(core.PodLost(pod_name))
+            self.claims.on(core.PodLost(place))
             return Taken("it is gone")
         claimed_s = self._clock.monotonic_s() - started
         spec = await self._specialisation(replica_set, pod)
-        secret = secret_of(await self.pool_key(), pod_name)
+        secret = secret_of(await self.pool_key(), place)
         sent_s = self._clock.monotonic_s() - started
         outcome = await specialise(pod, secret, spec)
         if isinstance(outcome, Listening):
@@ -230,9 +289,8 @@ class Claiming:
             failure = core.Failure("CreateContainerConfigError", str(error))
             raise self._app_failed(replica_set, failure) from error
         revision = f"{namespace}/{name_of(replica_set)}"
-        return specialisation_of(
-            spec_of(claimed), annotations_of(template), env, revision, _told(claimed)
-        )
+        told = None if self.kubelets else _told(claimed)  # a kubelet asks the API server
+        return specialisation_of(spec_of(claimed), annotations_of(template), env, revision, told)
 
     def _app_failed(self, replica_set: Wire, failure: core.Failure) -> ActivationError:
         instruments.claim_ended("app_failed")
@@ -270,13 +328,11 @@ class Claiming:
     async def _adopt(self, replica_set: Wire, pool: str, pod: Wire) -> None:
         """Move the pod to its set; tried until it is done or someone else has it."""
         at = rfc3339_micro(self._clock.now())
-        body = make_adoption(replica_set, pool, at)
+        body = make_adoption(replica_set, pool.split("/", 1)[1], at)
         for attempt in range(ADOPT_TRIES_MAX):
             try:
-                await self._client.create(
-                    POD, body, namespace=namespace_of(pod), name=name_of(pod), subresource="adopt"
-                )
-            except Conflict as error:
+                await self._write_adoption(pod, body)
+            except (Conflict, NotFound) as error:
                 facts = {"pod": name_of(pod), "because": str(error)}
                 log.warning("warm pod not adopted", extra={"f": facts})
                 return
@@ -291,6 +347,13 @@ class Claiming:
                 await asyncio.sleep(backoff_s(attempt + 1, base_s=0.05))
             else:
                 return
+
+    async def _write_adoption(self, pod: Wire, body: Wire) -> None:
+        where = namespace_of(pod), name_of(pod)
+        if self.kubelets:  # the pod is in the set's namespace, and stays there
+            await self._client.patch(POD, *where, adopted_in_place(pod, body))
+            return
+        await self._client.create(POD, body, namespace=where[0], name=where[1], subresource="adopt")
 
     async def _discard(self, pod: Wire) -> None:
         """Delete a spent pod; it stays reserved until it is gone."""
@@ -310,8 +373,8 @@ class Claiming:
         """Make an ordinary pod and wait until it is ready."""
         name = fallback_name(replica_set, secrets.token_hex(3))
         pod = make_fallback_pod(replica_set, name)
-        if self._kubelets:
-            pod = self._for_kubelet(replica_set, pod)
+        if self.kubelets:
+            pod = probed_often(pod)
         ready = asyncio.get_running_loop().create_future()
         self._waiting[name] = ready
         try:
@@ -340,33 +403,21 @@ class Claiming:
         image = str(user_container(spec_of(pod)).get("image"))
         return self._activated(replica_set, pod, phases, "new" if is_runtime(image) else "image")
 
-    def _for_kubelet(self, replica_set: Wire, pod: Wire) -> Wire:
-        """The pod as a kubelet can run it.
-
-        Raises:
-            ActivationError: only a node agent of ours could: the code is not in the image.
-        """
-        image = str(user_container(spec_of(pod)).get("image"))
-        if is_runtime(image):
-            said = f"image {image} runs code packages, which this cluster has no store for"
-            raise self._app_failed(replica_set, core.Failure("CodeNotSupported", said))
-        return probed_often(pod)
-
     # Watching
 
     def _pod_changed(self, change: Change) -> None:
         pod = change.object
         self._tell_waiting(change.new)
-        if change.key.namespace != SYSTEM_NAMESPACE:
+        pool, home = labels_of(pod).get(PODPOOL_LABEL), change.key.namespace
+        if not self.kubelets and home != SYSTEM_NAMESPACE:
             return
-        labels = (pod.get("metadata") or {}).get("labels") or {}
-        pool = labels.get(PODPOOL_LABEL)
         if change.new is None or pool is None:
-            self.claims.on(core.PodLost(change.key.name))
+            self.claims.on(core.PodLost(place_of(home, change.key.name)))
         elif not is_ready(pod):
-            self.claims.on(core.PodUnready(change.key.name))
+            self.claims.on(core.PodUnready(place_of(home, change.key.name)))
         else:
-            self.claims.on(core.PodWarm(pool, change.key.name))
+            self.claims.on(core.PodWarm(place_of(home, pool), place_of(home, change.key.name)))
+            self._warmed.set()
 
     def _tell_waiting(self, pod: Wire | None) -> None:
         if pod is None:
@@ -382,6 +433,15 @@ class Claiming:
     async def close(self) -> None:
         """Stop what runs beside."""
         await self._tasks.close()
+
+
+def place_of(namespace: str, name: str) -> str:
+    """How the claims core calls pools and pods."""
+    return f"{namespace}/{name}"
+
+
+def _pod_spec(replica_set: Wire) -> Wire:
+    return spec_of(spec_of(replica_set).get("template") or {})
 
 
 def _told(claimed: Wire) -> Wire:

@@ -50,6 +50,8 @@ class Pool:
 
     async def make_default(self, level: int | None) -> None:
         """Create the default PodPool if there is none; set its level if one is given."""
+        if self._claiming.kubelets:
+            return  # a cluster's pools are in the namespaces that use them
         default = make_default_pool(DEFAULT_LEVEL if level is None else level)
         try:
             await self._client.create(POD_POOL, default)

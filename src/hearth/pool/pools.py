@@ -22,14 +22,14 @@ from hearth.api.meta import (
     status_of,
     uid_of,
 )
-from hearth.api.names import PODPOOL_LABEL, SYSTEM_NAMESPACE
+from hearth.api.names import PODPOOL_LABEL
 from hearth.api.pods import is_finished, is_ready
 from hearth.client import Client
 from hearth.kit.backoff import backoff_s
 from hearth.kit.clock import Clock
 from hearth.kit.metrics import family, labels
 from hearth.kit.times import rfc3339
-from hearth.pool.claiming import Claiming
+from hearth.pool.claiming import Claiming, place_of
 from hearth.pool.core.scaling import NODE_RESTARTED, change_pool, hash_template, trouble_of
 from hearth.pool.resources import make_warm_pod
 from hearth.pool.specialising import secret_digest, secret_of
@@ -69,12 +69,13 @@ class Pools:
         pool = self._pools.get(key)
         if pool is None or is_deleting(pool):
             return Result()
-        pods = self._pods.by_index(_POOL, key.name)
+        pods = self._pods.by_index(_POOL, place_of(key.namespace, key.name))
         seen = {name_of(pod) for pod in pods}
         self._coming[key] -= seen
         self._note_failures(key, pods)
         wanted = int(spec_of(pool).get("replicas") or 0)
-        plan = change_pool(pods, self._claiming.claims.reserved, wanted, hash_template(pool))
+        reserved = self._claiming.reserved_in(key.namespace)
+        plan = change_pool(pods, reserved, wanted, hash_template(pool))
         for name in plan.delete:
             await self._delete(pool, name)
         starting = sum(not is_ready(pod) and not is_finished(pod) for pod in pods)
@@ -93,7 +94,7 @@ class Pools:
         pods, wanted, claimed = [], [], []
         for pool in self._pools.list():
             own = {"pool": name_of(pool)}
-            for state, count in self._states(name_of(pool)).items():
+            for state, count in self._states(pool).items():
                 pods.append((labels({**own, "state": state}), count))
             wanted.append((labels(own), int(spec_of(pool).get("replicas") or 0)))
             claimed.append((labels(own), int(status_of(pool).get("claimed") or 0)))
@@ -103,12 +104,13 @@ class Pools:
             + family("hearth_pool_claimed_total", "counter", "Pods that were claimed.", claimed)
         )
 
-    def _states(self, pool: str) -> Counter[str]:
+    def _states(self, pool: Wire) -> Counter[str]:
         found = Counter(warm=0, starting=0, claimed=0)
-        for pod in self._pods.by_index(_POOL, pool):
+        reserved = self._claiming.reserved_in(namespace_of(pool))
+        for pod in self._pods.by_index(_POOL, place_of(namespace_of(pool), name_of(pool))):
             if is_finished(pod) or is_deleting(pod):
                 continue
-            if name_of(pod) in self._claiming.claims.reserved:
+            if name_of(pod) in reserved:
                 found["claimed"] += 1
             else:
                 found["warm" if is_ready(pod) else "starting"] += 1
@@ -127,9 +129,10 @@ class Pools:
                 raise error
 
     async def _create_one(self, pool: Wire, name: str, pool_key: bytes) -> None:
-        digest = secret_digest(secret_of(pool_key, name))
+        digest = secret_digest(secret_of(pool_key, place_of(namespace_of(pool), name)))
+        pod = make_warm_pod(pool, name, digest, kubelets=self._claiming.kubelets)
         try:
-            await self._client.create(POD, make_warm_pod(pool, name, digest))
+            await self._client.create(POD, pod)
         except AlreadyExists:
             return
 
@@ -151,7 +154,8 @@ class Pools:
 
     async def _write_status(self, key: ObjectKey, pool: Wire, pods: list[Wire]) -> None:
         alive = [p for p in pods if not is_finished(p) and not is_deleting(p)]
-        idle = [p for p in alive if name_of(p) not in self._claiming.claims.reserved]
+        reserved = self._claiming.reserved_in(key.namespace)
+        idle = [p for p in alive if name_of(p) not in reserved]
         ready = {"type": "Ready", "status": "True"}
         warm = sum(is_ready(pod) for pod in idle)
         wanted = int(spec_of(pool).get("replicas") or 0)
@@ -180,18 +184,18 @@ class Pools:
             log.debug("status not written", extra={"f": {"because": str(error)}})
 
     def _pod_changed(self, change: Change) -> None:
-        if change.key.namespace != SYSTEM_NAMESPACE:
-            return
-        for name in _pool_of(change.object):
-            key = change.key._replace(name=name)
-            if change.new is None:
-                if not is_finished(change.object) and not is_deleting(change.object):
-                    self._claimed[key] += 1
-                self.queue.add_after(key, REFILL_DELAY_S)
-            else:
+        was = set(_pool_of(change.old)) if change.old is not None else set()
+        now = set(_pool_of(change.new)) if change.new is not None else set()
+        for place in was | now:
+            key = change.key._replace(name=place.split("/", 1)[1])
+            if place in now:
                 self.queue.add(key)
+                continue
+            if not is_finished(change.object) and not is_deleting(change.object):
+                self._claimed[key] += 1
+            self.queue.add_after(key, REFILL_DELAY_S)
 
 
 def _pool_of(pod: Wire) -> list[str]:
     name = labels_of(pod).get(PODPOOL_LABEL)
-    return [name] if name and namespace_of(pod) == SYSTEM_NAMESPACE else []
+    return [place_of(namespace_of(pod), name)] if name else []

@@ -19,6 +19,7 @@ from hearth.api.meta import (
 from hearth.api.names import (
     CLAIMED_AT_ANNOTATION,
     CLAIMED_FROM_ANNOTATION,
+    CONTROL_PORT,
     DEPLOYMENT_SUFFIX,
     OWN_POD_LABEL,
     PODPOOL_LABEL,
@@ -34,11 +35,13 @@ from hearth.pool.core.scaling import TEMPLATE_HASH_ANNOTATION, hash_template
 _NAME_MAX, _RANDOM = 63, 5  #: characters of a pod's name, and those of them that are random
 READINESS_PERIOD_S = 1  #: a kubelet's least
 _OWN = {OWN_POD_LABEL: "true"}
+#: Asked until it is so, and never again: once claimed, the loader's port is closed.
+_LOADER_LISTENS = {"tcpSocket": {"port": CONTROL_PORT}, "periodSeconds": 1, "failureThreshold": 60}
 DEFAULT_LEVEL = 4  #: of the default pool: a handful of apps may wake at once
 
 
-def make_warm_pod(pool: Wire, name: str, secret_digest: str) -> Wire:
-    """A pod of the pool, to be claimed later."""
+def make_warm_pod(pool: Wire, name: str, secret_digest: str, *, kubelets: bool = False) -> Wire:
+    """A pod of the pool, to be claimed later; ``kubelets`` must be told when it is warm."""
     template = spec_of(pool).get("template") or {}
     spec = copy.deepcopy(spec_of(template))
     preload = ",".join(spec_of(pool).get("preload") or ())
@@ -48,6 +51,8 @@ def make_warm_pod(pool: Wire, name: str, secret_digest: str) -> Wire:
             *(container.get("env") or ()),
             *({"name": key, "value": value} for key, value in own.items() if value),
         ]
+        if kubelets:
+            container.setdefault("startupProbe", _LOADER_LISTENS)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -113,6 +118,14 @@ def make_adoption(replica_set: Wire, pool: str, at: str) -> Wire:
         },
         **({"spec": {"terminationGracePeriodSeconds": grace}} if grace is not None else {}),
     }
+
+
+def adopted_in_place(pod: Wire, adoption: Wire) -> Wire:
+    """The patch by which a set adopts a warm pod of its own namespace."""
+    meta = adoption["metadata"]
+    labels = {PODPOOL_LABEL: None, **meta["labels"]}
+    same = {"uid": uid_of(pod)}  # or it is another pod by now
+    return {"metadata": {**same, **meta, "namespace": namespace_of(pod), "labels": labels}}
 
 
 def make_claimed(replica_set: Wire, pod: Wire) -> Wire:

@@ -48,7 +48,7 @@ async def _look(session: Session) -> Sequence[_Part]:
     controllers = await client.list(LEASE, SYSTEM_NAMESPACE, label_selector=CONTROLLER_LABEL)
     gateways = await client.list(LEASE, SYSTEM_NAMESPACE, label_selector=GATEWAY_LABEL)
     nodes = await client.list(NODE)
-    pools = await client.list(POD_POOL, SYSTEM_NAMESPACE)
+    pools = await client.list(POD_POOL)
     services = await client.list(SERVICE)
     good = [name_of(node) for node in nodes.items if _is_good(node, now)]
     ready = sum(is_condition_true(service, "Ready") for service in services.items)

@@ -68,3 +68,38 @@ def test_the_pools_that_fit_and_why_the_others_do_not():
         "node: image is python, the pool's is node",
     )
     assert matching_pools([], {"spec": wanted()}) == ([], "there is no pool")
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        pytest.param(wanted({"volumes": [{"name": "v"}]}), "volumes", id="volumes"),
+        pytest.param(wanted(volumeMounts=[{"name": "v"}]), "volumeMounts", id="mounts"),
+        pytest.param(wanted(livenessProbe={"exec": {}}), "livenessProbe", id="liveness"),
+        pytest.param(wanted(startupProbe={"exec": {}}), "startupProbe", id="startup"),
+        pytest.param(wanted({"serviceAccountName": "robot"}), "serviceAccountName", id="account"),
+        pytest.param(wanted({"securityContext": {"fsGroup": 1}}), "securityContext", id="group"),
+        pytest.param(wanted(securityContext={"runAsUser": 1}), "securityContext", id="user"),
+        pytest.param(wanted(), "", id="bare"),
+        pytest.param(wanted(env=[{"name": "A"}], readinessProbe={"httpGet": {}}), "", id="later"),
+    ],
+)
+def test_what_a_kubelet_gives_at_the_start_must_be_the_pools(spec, why):
+    said = mismatch(WARM, spec, kubelets=True)
+    assert why in said
+    assert bool(why) == bool(said)
+
+
+def test_what_a_pool_has_and_nobody_asked_for_is_no_difference():
+    warm = {
+        "volumes": [{"name": "tmp"}],
+        "containers": [{"image": "python", "securityContext": {"runAsUser": 7}}],
+    }
+    assert mismatch(warm, wanted(securityContext={"runAsUser": 7}), kubelets=True) == ""
+
+
+def test_a_pool_is_known_by_the_runtime_that_it_names():
+    there = pool("here", "registry.test/h/python:1")
+    assert matching_pools([there], {"spec": wanted()})[0] == []
+    there["metadata"]["annotations"] = {"hearth.dev/runtime": "python"}
+    assert matching_pools([there], {"spec": wanted()})[0] == ["here"]
