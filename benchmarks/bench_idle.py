@@ -18,6 +18,7 @@ from pathlib import Path
 from benchmarks.platform import (
     AT_ZERO,
     Platform,
+    another_client,
     descendants,
     memory_mib,
     platform,
@@ -28,6 +29,7 @@ from benchmarks.platform import (
 from hearth.api.errors import ApiError
 from hearth.api.kinds import SERVICE
 from hearth.api.meta import is_condition_true
+from hearth.client import Client
 
 SERVICES = int(os.environ.get("SERVICES", "1000"))
 CLIENTS = 50
@@ -74,9 +76,9 @@ async def _create_all(on: Platform, annotations: dict[str, str]) -> float:
     names = iter(sorted(waiting))
     listed = await on.client.list(SERVICE, "default")
 
-    async def create() -> None:
+    async def create(client: Client) -> None:
         for name in names:
-            await on.client.create(SERVICE, service(name, annotations))
+            await client.create(SERVICE, service(name, annotations))
 
     async def watch(version: str) -> None:
         while waiting:
@@ -90,10 +92,11 @@ async def _create_all(on: Platform, annotations: dict[str, str]) -> float:
             except ApiError:
                 version = ""
 
-    async with asyncio.timeout(600), asyncio.TaskGroup() as group:
+    # Of its own, so that its connections, for which the server keeps buffers, are closed after.
+    async with another_client(on) as client, asyncio.timeout(600), asyncio.TaskGroup() as group:
         group.create_task(watch(listed.resource_version))
         for _ in range(CLIENTS):
-            group.create_task(create())
+            group.create_task(create(client))
     return time.monotonic() - started
 
 

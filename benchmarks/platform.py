@@ -59,8 +59,7 @@ async def platform(pool: int, *flags: str) -> AsyncIterator[Platform]:
         try:
             ready = await _ready(process, state)
             took_s = time.monotonic() - started
-            async with HttpHandler.to(load_kubeconfig(Path(ready["kubeconfig"]))) as handler:
-                client = Client(handler, field_manager="bench", tenant_in_path=False)
+            async with _client(ready["kubeconfig"]) as client:
                 port = urlsplit(ready["gateway"]).port or 80
                 found = Platform(process, state, client, port, ready["kubeconfig"], took_s)
                 await pool_is_full(found, pool)
@@ -71,6 +70,17 @@ async def platform(pool: int, *flags: str) -> AsyncIterator[Platform]:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def another_client(on: Platform) -> contextlib.AbstractAsyncContextManager[Client]:
+    """A client with connections of its own."""
+    return _client(on.kubeconfig)
+
+
+@contextlib.asynccontextmanager
+async def _client(kubeconfig: str) -> AsyncIterator[Client]:
+    async with HttpHandler.to(load_kubeconfig(Path(kubeconfig))) as handler:
+        yield Client(handler, field_manager="bench", tenant_in_path=False)
 
 
 async def _ready(process: subprocess.Popen[bytes], state: Path) -> dict[str, str]:

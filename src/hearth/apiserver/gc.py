@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime
+from sys import intern
 from typing import assert_never
 
 import msgspec
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 EVENT_LIFE_S = 3600.0  #: Kubernetes' default
 _RETRY_S = 5.0  #: after a deletion that failed everything is looked at again
 _AT_ONCE_MAX = 64  #: deletions under way together: they share the store's commits
-_NONE: frozenset[str] = frozenset()  #: one for all: most objects block nobody
 _RESOURCES = {(r.kind.group, r.kind.plural): r for r in RESOURCES}
 
 
@@ -54,6 +54,7 @@ class GarbageCollector:
         self._ownership = Ownership()
         self._expiry = Expiry()
         self._failed = False
+        self._scopes: dict[Scope, Scope] = {}  #: one of each, as many objects have the same
 
     async def run(self) -> None:
         """Collect until cancelled."""
@@ -94,12 +95,15 @@ class GarbageCollector:
         if plural == "events":
             self._expiry.put(key, _written_s(wire) + EVENT_LIFE_S)
         meta = wire.metadata
+        owners = tuple(intern(reference.uid) for reference in meta.owners)
+        blocking = tuple(intern(reference.uid) for reference in meta.owners if reference.blocks)
+        scope = (own.tenant, own.namespace)
         return Seen(
             key=key,
-            uid=meta.uid,
-            scope=(own.tenant, own.namespace),
-            owners=tuple(reference.uid for reference in meta.owners),
-            blocking=frozenset([ref.uid for ref in meta.owners if ref.blocks]) or _NONE,
+            uid=intern(meta.uid),
+            scope=self._scopes.setdefault(scope, scope),
+            owners=owners,
+            blocking=owners if blocking == owners else blocking,  # one is kept, not two
             finalizers=tuple(meta.finalizers),
             deleting=bool(meta.deleted_at),
             namespace=own.name if (group, plural) == ("", NAMESPACE.plural) else "",

@@ -44,7 +44,7 @@ def shown_entry(resource: Resource, key: str, entry: Entry | None, get: Get) -> 
         found = get(object_key(kind, ObjectKey(own.tenant, namespace, name)))
         beside = decode(found) if found is not None else None
     made = one.make(decode(entry), beside)
-    return None if made is None else replace(entry, value=encode_stored(made))
+    return None if made is None else Entry(encode_stored(made), entry.created, entry.modified)
 
 
 def shown_event(resource: Resource, event: Event, get: Get) -> Event | None:

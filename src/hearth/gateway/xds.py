@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,6 @@ import grpc.aio
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
 from envoy.service.load_stats.v3 import lrs_pb2, lrs_pb2_grpc
-from google.protobuf.any_pb2 import Any as Packed
 from google.protobuf.duration_pb2 import Duration
 
 from hearth.gateway import instruments
@@ -44,10 +43,10 @@ Clusters = Callable[[], AsyncIterator[frozenset[str]]]
 OnLog = Callable[[bytes], None]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Resource:
     version: str
-    packed: Packed
+    value: bytes  #: encoded: as a message it takes three times the memory
 
 
 class Resources:
@@ -62,9 +61,8 @@ class Resources:
     def put(self, kind: str, messages: Mapping[str, Message]) -> None:
         """Make these the newest versions of their names, and send them."""
         for name, message in messages.items():
-            packed = Packed()
-            packed.Pack(message, deterministic=True)
-            self._resources[kind][name] = _Resource(_version_of(packed), packed)
+            value = message.SerializeToString(deterministic=True)
+            self._resources[kind][name] = _Resource(_version_of(value), value)
         self._changed(kind, messages)
 
     def remove(self, kind: str, names: Iterable[str]) -> None:
@@ -77,9 +75,9 @@ class Resources:
         """Whether an Envoy is there."""
         return bool(self._streams)
 
-    def names(self, kind: str) -> set[str]:
-        """What there is of a kind."""
-        return set(self._resources[kind])
+    def names(self, kind: str) -> Set[str]:
+        """What there is of a kind, now and later."""
+        return self._resources[kind].keys()
 
     def get(self, kind: str, name: str) -> _Resource | None:
         """One resource."""
@@ -96,7 +94,7 @@ class Resources:
         resource = self._resources[kind].get(name)
         if resource is None:
             return True
-        return any(s.acknowledged.get((kind, name)) == resource.version for s in self._streams)
+        return any(s.acknowledged[kind].get(name) == resource.version for s in self._streams)
 
     def _changed(self, kind: str, names: Iterable[str]) -> None:
         for stream in self._streams:
@@ -119,9 +117,9 @@ class Resources:
         self._streams.discard(stream)
 
 
-def _version_of(packed: Packed) -> str:
+def _version_of(value: bytes) -> str:
     """The same for the same content, also to a companion that comes after us."""
-    return hashlib.blake2b(packed.value, digest_size=12).hexdigest()
+    return hashlib.blake2b(value, digest_size=12).hexdigest()
 
 
 @dataclass(eq=False, slots=True)
@@ -133,7 +131,7 @@ class _Stream:
     dirty: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     wildcard: set[str] = field(default_factory=set)
     subscribed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    acknowledged: dict[tuple[str, str], str] = field(default_factory=dict)
+    acknowledged: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     sent: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)  #: by nonce
     nonces: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -163,7 +161,7 @@ class _Stream:
         self.subscribed[kind].update(names)
         self.subscribed[kind].difference_update(request.resource_names_unsubscribe)
         for name in request.resource_names_unsubscribe:
-            self.acknowledged.pop((kind, name), None)
+            self.acknowledged[kind].pop(name, None)
         self.notify(kind, names)
 
     def _catch_up(self, kind: str, known: dict[str, str]) -> None:
@@ -173,7 +171,7 @@ class _Stream:
         for name, version in known.items():
             resource = self.resources.get(kind, name)
             if resource is not None and resource.version == version:
-                self.acknowledged[kind, name] = version
+                self.acknowledged[kind][name] = version
                 same.add(name)
         self.resources.progressed()
         self.notify(kind, (have | set(known)) - same)
@@ -189,8 +187,7 @@ class _Stream:
             facts = {"type": kind, "names": list(versions), "error": request.error_detail.message}
             log.error("envoy rejected configuration", extra={"f": facts})
             return
-        for name, version in versions.items():
-            self.acknowledged[kind, name] = version
+        self.acknowledged[kind].update(versions)
         self.resources.progressed()
 
     async def next(self) -> discovery.DeltaDiscoveryResponse:
@@ -204,12 +201,11 @@ class _Stream:
             resource = self.resources.get(kind, name)
             if resource is None:
                 response.removed_resources.append(name)
-                self.acknowledged.pop((kind, name), None)
+                self.acknowledged[kind].pop(name, None)
             else:
                 versions[name] = resource.version
-                response.resources.add(
-                    name=name, version=resource.version, resource=resource.packed
-                )
+                packed = response.resources.add(name=name, version=resource.version).resource
+                packed.type_url, packed.value = kind, resource.value
         self.sent[nonce] = (kind, versions)
         return response
 

@@ -25,3 +25,28 @@ def test_the_order_of_a_map_stays():
     sharing = Sharing()
     sharing.of({"a": "1", "b": "2"})
     assert list(sharing.of({"b": "2", "a": "1"})) == ["b", "a"]
+
+
+def test_whole_parts_are_shared_and_unlike_ones_are_not():
+    sharing = Sharing()
+    same = b'{"containers": [{"ports": [{"port": 1}], "on": true, "no": null, "deep": {}}]}'
+    one, two = (sharing.of(msgspec.json.decode(same)) for _ in range(2))
+    assert one["containers"] is two["containers"]
+    other = sharing.of(msgspec.json.decode(same.replace(b"true", b"1")))
+    assert other == {"containers": [{"ports": [{"port": 1}], "on": 1, "no": None, "deep": {}}]}
+    assert other["containers"] is not one["containers"]
+    assert other["containers"][0]["ports"] is one["containers"][0]["ports"]
+
+
+def test_a_map_and_a_list_of_the_same_words_differ():
+    shared = Sharing().of({"map": {"a": "b"}, "list": ["a", "b"], "none": {}, "nothing": []})
+    assert shared == {"map": {"a": "b"}, "list": ["a", "b"], "none": {}, "nothing": []}
+
+
+def test_what_is_asked_for_again_stays_shared_and_the_rest_is_forgotten():
+    sharing = Sharing()
+    kept, lost = sharing.of({"a": "kept"}), sharing.of({"a": "lost"})
+    for number in range(20_000):
+        sharing.of({"number": str(number)})
+        assert sharing.of({"a": "kept"}) is kept
+    assert sharing.of({"a": "lost"}) is not lost

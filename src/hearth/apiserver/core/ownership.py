@@ -34,7 +34,7 @@ class Seen:
     uid: str
     scope: Scope  #: where it is; the name is empty for a cluster-scoped object
     owners: tuple[str, ...] = ()  #: UIDs
-    blocking: frozenset[str] = frozenset()  #: owners that must wait for it (blockOwnerDeletion)
+    blocking: tuple[str, ...] = ()  #: owners that must wait for it (blockOwnerDeletion)
     finalizers: tuple[str, ...] = ()
     deleting: bool = False
     namespace: str = ""  #: if it is a namespace: its name

@@ -13,7 +13,7 @@ class Owners:
 
     def __init__(self) -> None:
         self._owner: dict[str, ObjectKey] = {}
-        self._names: defaultdict[ObjectKey, set[str]] = defaultdict(set)
+        self._names: dict[ObjectKey, tuple[str, ...]] = {}
         self._wanting: defaultdict[str, set[ObjectKey]] = defaultdict(set)
         self._released: set[ObjectKey] = set()
 
@@ -34,13 +34,13 @@ class Owners:
             self._wanting[wanted].discard(key)
             if not self._wanting[wanted]:
                 del self._wanting[wanted]
+        own = tuple(name for name in names if self._owner.setdefault(name, key) == key)
+        for name in set(names) - set(own):
+            self._wanting[name].add(key)
         self._names.pop(key, None)
-        for name in names:
-            if self._owner.setdefault(name, key) == key:
-                self._names[key].add(name)
-            else:
-                self._wanting[name].add(key)
-        return self.names_of(key)
+        if own:
+            self._names[key] = own
+        return set(own)
 
     def released(self) -> set[ObjectKey]:
         """Who wanted a name that is free now; told once."""

@@ -22,7 +22,7 @@ HERE, THERE, NOWHERE = ("root", "here"), ("root", "there"), ("root", "")
 
 
 def seen(name, *owners, scope=HERE, blocking=True, **more):
-    blocks = frozenset(owners) if blocking else frozenset()
+    blocks = owners if blocking else ()
     return Seen(f"/{name}", f"uid-{name}", scope, owners, blocks, **more)
 
 

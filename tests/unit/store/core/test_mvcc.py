@@ -6,7 +6,16 @@ import random
 
 import pytest
 
-from hearth.store.core.mvcc import Compacted, Entry, KeyExists, Mismatch, Mvcc, Put, Remove
+from hearth.store.core.mvcc import (
+    FRESH,
+    Compacted,
+    Entry,
+    KeyExists,
+    Mismatch,
+    Mvcc,
+    Put,
+    Remove,
+)
 
 
 def written(*ops, history_max=100):
@@ -14,6 +23,30 @@ def written(*ops, history_max=100):
     for op in ops:
         mvcc.publish(mvcc.write([op]))
     return mvcc
+
+
+def kept_bytes(entries):
+    return sum(len(entry._kept) for entry in entries)
+
+
+def test_old_values_take_less_memory_and_read_the_same():
+    text = b'{"metadata":{"labels":{"one":"label","another":"label"}}}' * 50
+    values = [text + str(number).encode() for number in range(FRESH * 3)]
+    puts = [Put(f"/{number:04}", value) for number, value in enumerate(values)]
+    mvcc = written(*puts, history_max=1000)
+    entries = [entry for _, entry in mvcc.scan("/")]
+    assert kept_bytes(entries[-FRESH:]) == sum(map(len, values[-FRESH:]))  # may be read any moment
+    assert kept_bytes(entries[:-FRESH]) < 0.1 * sum(map(len, values[:-FRESH]))
+    assert [entry.value for entry in entries] == values
+
+
+def test_what_was_there_at_the_start_is_packed_as_writes_come():
+    there = [(f"/there-{number}", Entry(b"x" * 3000, 1, 1)) for number in range(100)]
+    mvcc = Mvcc(there, revision=1)
+    for _ in range(100):
+        mvcc.publish(mvcc.write([Put("/a", b"")]))
+    assert kept_bytes(entry for _, entry in there) < 10_000
+    assert all(entry.value == b"x" * 3000 for _, entry in mvcc.scan("/there-"))
 
 
 def test_each_write_takes_the_next_revision():
