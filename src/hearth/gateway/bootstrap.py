@@ -17,6 +17,8 @@ from hearth.gateway.translate import (
     EDGE_ROUTER,
     RETRY_HEADER,
     ROUTER,
+    SAFE_METHODS,
+    SAFE_RETRY_HEADER,
     SLOT_HEADER,
     START_HEADER,
     TYPES,
@@ -222,6 +224,47 @@ def _router(name: str) -> Config:
     }
 
 
+def _safe_retries() -> Config:
+    """Says of a request with a safe method that it may be repeated if an app may have seen it."""
+    name, value = SAFE_RETRY_HEADER
+    mutations = f"{TYPES}.extensions.filters.http.header_mutation.v3.HeaderMutation"
+    said = {"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+    by_method = {
+        "name": "method",
+        "typed_config": {
+            "@type": f"{TYPES}.type.matcher.v3.HttpRequestHeaderMatchInput",
+            "header_name": ":method",
+        },
+    }
+    safe = {
+        "single_predicate": {
+            "input": by_method,
+            "value_match": {"safe_regex": {"google_re2": {}, "regex": SAFE_METHODS}},
+        }
+    }
+    skip = {
+        "name": "skip",
+        "typed_config": {
+            "@type": f"{TYPES}.extensions.filters.common.matcher.action.v3.SkipFilter"
+        },
+    }
+    others = {"predicate": {"not_matcher": safe}, "on_match": {"action": skip}}
+    return {
+        "name": "safe retries",
+        "typed_config": {
+            "@type": f"{TYPES}.extensions.common.matching.v3.ExtensionWithMatcher",
+            "extension_config": {
+                "name": "envoy.filters.http.header_mutation",
+                "typed_config": {
+                    "@type": mutations,
+                    "mutations": {"request_mutations": [{"append": said}]},
+                },
+            },
+            "xds_matcher": {"matcher_list": {"matchers": [others]}},
+        },
+    }
+
+
 def _edge(
     name: str, address: Address, timeouts: Config, *, fragments: int, tls: bool = False
 ) -> Config:
@@ -236,7 +279,7 @@ def _edge(
     }
     manager = _manager(
         name,
-        http_filters=[LOWER_HOST, _router(EDGE_ROUTER)],
+        http_filters=[LOWER_HOST, _safe_retries(), _router(EDGE_ROUTER)],
         use_remote_address=True,
         normalize_path=False,
         **timeouts,

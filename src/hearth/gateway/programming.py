@@ -347,7 +347,7 @@ class Programming:
         backend = self._backend(key)
         if backend is None:
             return
-        if backend.cluster in self._resources.names(CLUSTER):
+        if self._resources.get(CLUSTER, backend.cluster) is not None:
             self._send_endpoints(backend)
         self.on_pods(key)
         if change.new is not None and is_routable(change.new):

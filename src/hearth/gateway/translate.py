@@ -76,9 +76,6 @@ _OF_REVISIONS = ("knative-serving-namespace", "knative-serving-revision", "heart
                  SLOT_HEADER, START_HEADER)  # fmt: skip
 _RETRIES_MAX = 40  #: with the back-off below: some 15 s for an activator to come back
 
-#: Methods that may be repeated even when an app has seen them: RFC 9110, 9.2.1.
-_SAFE_METHODS = "GET|HEAD|OPTIONS|TRACE"
-
 #: An instance that just died refuses: the request goes on to ``cold``. So does one whose activator
 #: died while it was held. Neither repeats a request that an app may have seen.
 RETRY_POLICY: dict[str, Any] = {
@@ -104,9 +101,12 @@ RETRY_POLICY: dict[str, Any] = {
     },
 }
 #: A connection that was kept open ends with its instance: whether the app saw what was sent last is
-#: unknown, so only a safe method goes on to ``cold``. There it is let go once: a request that kills
+#: unknown, so only a method that may be repeated (RFC 9110, 9.2.1) goes on to ``cold``. A listener
+#: gives such requests this header, which Envoy adds to their policy and takes away: a route of
+#: their own would cost 10 kB for each host. In ``cold`` they are let go once: a request that kills
 #: its app kills two instances at most.
-SAFE_RETRY_POLICY = {**RETRY_POLICY, "retry_on": f"{RETRY_POLICY['retry_on']},reset"}
+SAFE_METHODS = "GET|HEAD|OPTIONS|TRACE"
+SAFE_RETRY_HEADER = ("x-envoy-retry-on", "reset")
 
 
 def make_cluster(backend: Backend) -> Cluster:
@@ -244,7 +244,7 @@ def _of_share(
     told: dict[str, str],
     headers: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """To revisions with the same timeouts: WebSockets, safe methods, which may be repeated, others.
+    """To revisions with the same timeouts: WebSockets, and others; each route costs Envoy 10 kB.
 
     A WebSocket may stay open, but neither side may be silent for longer than an answer may take.
     """
@@ -254,28 +254,23 @@ def _of_share(
     }
     backend = group[0].backend
     # Ends what has not begun to answer; a try after it is refused by the activator.
-    limits: dict[str, Any] = {
+    action["retry_policy"] = {
+        **RETRY_POLICY,
         "per_try_timeout": f"{backend.answer_s}s",
         "retriable_headers": [{"name": RETRY_HEADER, "string_match": {"exact": mark}}],
     }
     if backend.idle_s:
         action["idle_timeout"] = f"{backend.idle_s}s"
     common = {"request_headers_to_add": _set(told)} if told else {}
-    safe = {**action, "retry_policy": {**SAFE_RETRY_POLICY, **limits}}
     return [
         {
             "match": {**match, "headers": [*headers, _WEBSOCKET]},
-            "route": {**safe, "idle_timeout": f"{backend.answer_s}s"},
-            **common,
-        },
-        {
-            "match": {**match, "headers": [*headers, _SAFE_METHOD]},
-            "route": safe,
+            "route": {**action, "idle_timeout": f"{backend.answer_s}s"},
             **common,
         },
         {
             "match": {**match, **({"headers": [*headers]} if headers else {})},
-            "route": {**action, "retry_policy": {**RETRY_POLICY, **limits}},
+            "route": action,
             **common,
         },
     ]
@@ -312,10 +307,6 @@ def _before(host: Host, https_port: int) -> list[dict[str, Any]]:
 
 
 _WEBSOCKET = {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}}
-_SAFE_METHOD = {
-    "name": ":method",
-    "string_match": {"safe_regex": {"regex": _SAFE_METHODS}},
-}
 
 
 def _weighted(weight: Weight) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,9 +75,9 @@ class Resources:
         """Whether an Envoy is there."""
         return bool(self._streams)
 
-    def names(self, kind: str) -> Set[str]:
-        """What there is of a kind, now and later."""
-        return self._resources[kind].keys()
+    def names(self, kind: str) -> set[str]:
+        """What there is of a kind."""
+        return set(self._resources[kind])
 
     def get(self, kind: str, name: str) -> _Resource | None:
         """One resource."""
@@ -144,7 +144,7 @@ class _Stream:
                 self.queue.put_nowait(kind)
             self.dirty[kind].update(wanted)
             for name in wanted:  # what it has may be what it had before the last change
-                self.acknowledged.pop((kind, name), None)
+                self.acknowledged[kind].pop(name, None)
 
     def receive(self, request: discovery.DeltaDiscoveryRequest) -> None:
         """Take in what Envoy wants, has, or thinks of what we sent."""

@@ -8,6 +8,7 @@ import envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2
 import envoy.extensions.common.matching.v3.extension_matcher_pb2
 import envoy.extensions.filters.common.matcher.action.v3.skip_action_pb2
 import envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2
+import envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2
 import envoy.extensions.filters.http.lua.v3.lua_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
 import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
