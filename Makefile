@@ -43,8 +43,9 @@ knative: setup ## Knative's own suites against hearth up; needs Go and container
 test-kubernetes: setup ## Install on a real cluster and use it, where ../shared/kubernetes/cluster starts one
 	$(BIN)/pytest -q -rs -p no:randomly tests/kubernetes
 
-bench: setup ## Measure every claim; appends to benchmarks/results/
-	$(BIN)/python -m benchmarks
+bench: setup ## Measure every claim; BENCH="NAME…" some; appends to benchmarks/results/
+	@tools/bench
+	$(BIN)/python -m benchmarks $(BENCH)
 
 demo: setup ## Two apps from zero to warm and back, in under a minute
 	@$(BIN)/python examples/demo.py

@@ -1,4 +1,8 @@
-"""Run every claim (or those named), print one JSON line each and keep them in results/."""
+"""Run every benchmark (or those named) and say at the end which claims are met.
+
+Each prints JSON lines, which are kept in results/. One that cannot be run here, because a program
+or a right is missing, says so and the others go on.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.verdicts import Verdict, table
+
 HERE = Path(__file__).parent
 
 
@@ -23,14 +29,22 @@ def main() -> None:
     day = datetime.datetime.now(datetime.UTC).date().isoformat()
     results = HERE / "results"
     results.mkdir(exist_ok=True)
+    verdicts: list[Verdict] = []
+    failed: list[tuple[str, str]] = []
     for claim in claims:
-        module = importlib.import_module(f"benchmarks.bench_{claim}")
-        print(f"# {claim}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
-        for result in module.run():
-            line = json.dumps({"bench": claim, **result, "commit": commit, **_machine()})
-            print(line, flush=True)
-            with (results / f"{day}-{commit}.jsonl").open("a") as file:
-                file.write(line + "\n")
+        try:
+            module = importlib.import_module(f"benchmarks.bench_{claim}")
+            print(f"# {claim}: {(module.__doc__ or '').strip().splitlines()[0]}", flush=True)
+            for result in module.run():
+                line = json.dumps({"bench": claim, **result, "commit": commit, **_machine()})
+                print(line, flush=True)
+                with (results / f"{day}-{commit}.jsonl").open("a") as file:
+                    file.write(line + "\n")
+                verdicts += result.get("claims", ())
+        except Exception as error:  # noqa: BLE001 - the others are measured all the same
+            failed.append((claim, f"{type(error).__name__}: {error}"))
+            print(f"# {claim}: not measured: {error}", flush=True)
+    print(f"\n{table(verdicts, failed)}")
 
 
 def _git(*arguments: str) -> str:

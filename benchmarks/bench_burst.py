@@ -16,6 +16,7 @@ from benchmarks.platform import (
     spread_ms,
     upload,
 )
+from benchmarks.verdicts import at_most
 
 SERVICES = 50
 POOL = 60
@@ -44,4 +45,8 @@ async def _measure() -> list[dict[str, object]]:
             results.append(
                 {"round": turn, "failed": failed, "last_ms": round(last_s * 1e3), **found}
             )
+        last_s = max(float(str(each["last_ms"])) for each in results) / 1e3
+        results[-1]["claims"] = [
+            at_most("50 woken at once from a pool of 60, last", 2, last_s, " s")
+        ]
     return results

@@ -20,6 +20,7 @@ from benchmarks.platform import (
     spread_ms,
     upload,
 )
+from benchmarks.verdicts import exactly
 from hearth.api.kinds import POOLED_REPLICA_SET
 
 FLIPS = 150
@@ -52,6 +53,7 @@ async def _measure() -> dict[str, object]:
             "first_failures": failed[:3],
             "seconds": round(time.monotonic() - started, 1),
             **spread_ms(taken),
+            "claims": [exactly("requests failed by 150 scale flips", "0", str(len(failed)))],
         }
 
 

@@ -26,6 +26,7 @@ from benchmarks.platform import (
     title,
     upload,
 )
+from benchmarks.verdicts import at_most
 from hearth.api.errors import ApiError
 from hearth.api.kinds import SERVICE
 from hearth.api.meta import is_condition_true
@@ -66,6 +67,11 @@ async def _measure() -> dict[str, object]:
         "idle_cpu_percent": round(sum(idle.values()), 2),
         "per_process": idle,
         "idle_cpu_percent_empty": round(sum(idle_before.values()), 2),
+        "claims": [
+            at_most(f"{SERVICES:,} services at zero: all Ready", 20, ready_s, " s"),
+            at_most("memory that each adds, gateway included", 150, added_kib / SERVICES, " KiB"),
+            at_most("idle CPU with them, of a core", 3, sum(idle.values()), " %"),
+        ],
     }
 
 

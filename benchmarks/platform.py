@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -214,9 +215,12 @@ def title(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
 
 
-def require(program: str) -> str:
-    """The path of a program that a benchmark needs, or an error that says how to get it."""
-    for folder in os.environ.get("PATH", "").split(":"):
-        if (Path(folder) / program).exists():
-            return str(Path(folder) / program)
-    raise SystemExit(f"benchmark: needs {program}; on Debian: apt-get install {program}")
+def require(program: str, package: str = "") -> str:
+    """The path of a program that a benchmark needs.
+
+    Raises:
+        RuntimeError: it is not here; the message says how to get it.
+    """
+    if found := shutil.which(program):
+        return found
+    raise RuntimeError(f"needs {program}; on Debian: apt-get install {package or program}")

@@ -126,10 +126,10 @@ _KEPT_STATS = [
     {"prefix": prefix}
     for prefix in (
         "cluster_manager.",
-        "http.edge.",
-        "http.https.",
-        "http.inside.",
-        "http.inside-https.",
+        "http.edge.downstream_",
+        "http.https.downstream_",
+        "http.inside.downstream_",
+        "http.inside-https.downstream_",
         "listener_manager.",
         "server.",
     )
