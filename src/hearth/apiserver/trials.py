@@ -1,7 +1,7 @@
 """Tries the pod that a template would make, when whoever writes the template asks for it.
 
-Knative does so for writes that are dry runs themselves and, in releases before 1.17, for Services
-with an annotation; both hold here.
+Knative does so for writes that are dry runs themselves and, in earlier releases, for Services with
+an annotation; both hold here.
 
 Source: knative.dev/serving pkg/webhook/podspec_dryrun.go and validate_unstructured.go.
 """
