@@ -269,6 +269,7 @@ def test_another_handler_runs_a_service_or_says_why_it_cannot(loaded, deployed, 
         pytest.param("absent", "", 'RuntimeClass "absent" not found', id="no-class"),
         pytest.param("foreign", "foreign", 'handler "foreign" is not installed on node',
                      id="no-handler"),
+        pytest.param("hard", "kata", "containerd-shim-kata-v2 is not in PATH", id="no-shim"),
     ],
 )  # fmt: skip
 def test_a_runtime_class_that_cannot_be_had_is_told_at_once(

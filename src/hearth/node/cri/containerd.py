@@ -67,6 +67,11 @@ def installed_handlers() -> list[str]:
     return [*_handlers(), *(name for name, shim in _SANDBOXES.items() if shutil.which(shim))]
 
 
+def lacks_of(handler: str) -> str:
+    """What must be installed for a handler that is not; empty if nothing is known of it."""
+    return f"{_SANDBOXES[handler]} is not in PATH" if handler in _SANDBOXES else ""
+
+
 class Containerd:
     """The daemon. Belongs to one event loop."""
 
@@ -209,7 +214,17 @@ class Containerd:
                 with contextlib.suppress(ProcessLookupError):
                     self._process.kill()
                 await self._process.wait()
+        await asyncio.to_thread(self._end_shims)
         shutil.rmtree(self._run, ignore_errors=True)
+
+    def _end_shims(self) -> None:
+        """End those of sandboxes that could not be removed: they are no children of ours."""
+        ours = b"\0-address\0%b\0" % str(self.socket).encode()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                said = path.read_bytes()
+                if b"containerd-shim" in said.split(b"\0")[0] and ours in said:
+                    os.kill(int(path.parent.name), signal.SIGKILL)
 
     def _end_earlier(self) -> None:
         """End the daemon that an agent which died has left; its containers are swept after."""

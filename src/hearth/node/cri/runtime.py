@@ -16,7 +16,12 @@ from hearth.node.core.dns import Resolving, resolving_of
 from hearth.node.cri import pause
 from hearth.node.cri.client import Cri, CriError
 from hearth.node.cri.collecting import ImageCollector
-from hearth.node.cri.containerd import Containerd, NoContainerRuntime, installed_handlers
+from hearth.node.cri.containerd import (
+    Containerd,
+    NoContainerRuntime,
+    installed_handlers,
+    lacks_of,
+)
 from hearth.node.cri.images import Images
 from hearth.node.imageserver import ImagesRefused
 from hearth.node.network import PodNetwork
@@ -118,7 +123,8 @@ class ContainerRuntime:
         handler, here = str(found.get("handler") or ""), installed_handlers()
         if handler not in here:
             said = f'RuntimeClass "{runtime_class}": handler "{handler}" is not installed on node'
-            raise NoSuchHandler(f"{said} {self.settings.name}, which has {', '.join(here)}")
+            has = "; ".join(filter(None, (f"which has {', '.join(here)}", lacks_of(handler))))
+            raise NoSuchHandler(f"{said} {self.settings.name}, {has}")
         return handler
 
     async def load(self, archive: Path) -> list[str]:
