@@ -74,7 +74,7 @@ START_HEADER = "hearth-start"
 #: Those that a revision sets anew, or takes away from what comes in.
 _OF_REVISIONS = ("knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
                  SLOT_HEADER, START_HEADER)  # fmt: skip
-_RETRIES_MAX = 40  #: with the back-off below: some 15 s for an activator to come back
+_RETRIES_MAX = 240  #: with the back-off below: a minute for an activator to come back
 
 #: An instance that just died refuses: the request goes on to ``cold``. So does one whose activator
 #: died while it was held. Neither repeats a request that an app may have seen.

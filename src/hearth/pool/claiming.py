@@ -23,6 +23,7 @@ from hearth.api.meta import (
     ObjectKey,
     Wire,
     annotations_of,
+    is_deleting,
     key_of,
     labels_of,
     name_of,
@@ -79,6 +80,10 @@ PROBE_PAUSE_S = 0.005  #: between HTTP probes of an app that listens but is not 
 OnEnd = Callable[[ObjectKey], None]
 
 
+class InstanceGone(ActivationError):
+    """A pod that was to be the instance is gone, and not for what it is: another may be had."""
+
+
 class Claiming:
     """Carries out claims. Belongs to one event loop."""
 
@@ -103,7 +108,7 @@ class Claiming:
         self._ranges = informers.of(LIMIT_RANGE, label_selector="")
         self._namespaces = informers.of(NAMESPACE, label_selector="")
         self._tasks = TaskGroup()
-        self._waiting: dict[str, asyncio.Future[Wire]] = {}  #: for fallback pods, by name
+        self._waiting: dict[str, asyncio.Future[Wire | None]] = {}  #: for fallback pods, by name
         self._runs_since: dict[str, float] = {}  #: of those, when a container of theirs ran
         self._warmed = asyncio.Event()  #: a pod has become warm
         self._pool_key: bytes | None = None
@@ -381,7 +386,7 @@ class Claiming:
             await patiently(lambda: self._client.create(POD, pod))
             created_s = self._clock.monotonic_s() - started
             async with asyncio.timeout(FALLBACK_TIMEOUT_S):
-                pod = await ready
+                found = await ready
         except AlreadyExists:
             return await self._fall_back(replica_set, started)
         except Forbidden as error:
@@ -395,6 +400,10 @@ class Claiming:
         finally:
             self._waiting.pop(name, None)
             runs_since = self._runs_since.pop(name, None)
+        if found is None:
+            said = f"pod {name}: is gone before it was ready"
+            raise InstanceGone(ActivationFailure(503, "PodGone", said))
+        pod = found
         if (trouble := trouble_of([pod])) is not None and not is_routable(pod):
             raise self._app_failed(replica_set, core.Failure(*trouble))
         listening_s = self._clock.monotonic_s() - started
@@ -407,7 +416,7 @@ class Claiming:
 
     def _pod_changed(self, change: Change) -> None:
         pod = change.object
-        self._tell_waiting(change.new)
+        self._tell_waiting(change.key.name, change.new)
         pool, home = labels_of(pod).get(PODPOOL_LABEL), change.key.namespace
         if not self.kubelets and home != SYSTEM_NAMESPACE:
             return
@@ -419,11 +428,12 @@ class Claiming:
             self.claims.on(core.PodWarm(place_of(home, pool), place_of(home, change.key.name)))
             self._warmed.set()
 
-    def _tell_waiting(self, pod: Wire | None) -> None:
-        if pod is None:
-            return
-        waiting = self._waiting.get(name_of(pod))
+    def _tell_waiting(self, name: str, pod: Wire | None) -> None:
+        waiting = self._waiting.get(name)
         if waiting is None or waiting.done():
+            return
+        if pod is None or is_deleting(pod) or (is_finished(pod) and trouble_of([pod]) is None):
+            waiting.set_result(None)
             return
         if has_begun(pod):
             self._runs_since.setdefault(name_of(pod), self._clock.monotonic_s())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from hearth.client import Client
 from hearth.kit.clock import Clock
 from hearth.kit.tasks import TaskGroup
 from hearth.kit.times import rfc3339
-from hearth.pool.claiming import Claiming
+from hearth.pool.claiming import Claiming, InstanceGone
 from hearth.pool.core import claims as core
 from hearth.pool.core.scaling import (
     EARLY_S,
@@ -100,15 +101,23 @@ class Sets:
             ActivationError: there can be none.
         """
         wanted = max(1, replicas)
+        try:
+            return await self._ensure(key, wanted)
+        finally:
+            self._promises[key] = _Promise(wanted, self._clock.monotonic_s() + PROMISE_S)
+
+    async def _ensure(self, key: ObjectKey, wanted: int) -> Activation:
         while True:
             replica_set = await self._find(key)
-            self._promises[key] = _Promise(wanted, self._clock.monotonic_s() + PROMISE_S)
+            self._promises[key] = _Promise(wanted, math.inf)  # as long as someone waits
             if (ready := self._an_instance(key, replica_set)) is not None:
                 return ready
             for _ in range(wanted - self._count(key, replica_set)):
                 self._start_claim(key, replica_set)
             if self._coming[key]:
-                return await self._first(key)
+                if (got := await self._first(key)) is not None:
+                    return got
+                continue
             if trouble := trouble_of(self._alive(replica_set)):
                 raise ActivationError(ActivationFailure(503, *trouble))
             await self._news[key].wait()
@@ -150,19 +159,24 @@ class Sets:
     def _known(self, replica_set: Wire) -> set[str]:
         return {f"{namespace_of(pod)}/{name_of(pod)}" for pod in self._pods_of(replica_set)}
 
-    async def _first(self, key: ObjectKey) -> Activation:
-        """The first claim of the revision that succeeds; raises the last failure when none does."""
+    async def _first(self, key: ObjectKey) -> Activation | None:
+        """The first claim of the revision that succeeds; raises the last failure when none does.
+
+        None: what was coming is gone through no fault of its own.
+        """
         waiting = set(self._coming[key])
-        failure = ActivationFailure(503, "NoCapacity", f"revision {key}: no instance is coming")
+        failure = None
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 error = None if task.cancelled() else task.exception()
                 if not task.cancelled() and error is None:
                     return task.result()
-                if isinstance(error, ActivationError):
+                if isinstance(error, ActivationError) and not isinstance(error, InstanceGone):
                     failure = error.failure
-        raise ActivationError(failure)
+        if failure is not None:
+            raise ActivationError(failure)
+        return None
 
     def _start_claim(self, key: ObjectKey, replica_set: Wire) -> None:
         task = self._tasks.start(self._claim(key, replica_set), name=f"claim {key}")

@@ -10,6 +10,7 @@ from hearth.api.meta import ObjectKey, status_of
 from hearth.api.names import PODPOOL_LABEL, REVISION_LABEL
 from hearth.client import Client
 from hearth.kit.clock import SystemClock
+from hearth.pool.claiming import InstanceGone
 from hearth.pool.core import claims as core
 from hearth.pool.sets import Sets
 from hearth.runtime import Informers, run_controller
@@ -250,3 +251,32 @@ def test_a_warm_pod_that_ends_between_claim_and_adoption_is_no_instance():
         return claiming.claimed
 
     assert play(succeeding, 0, story) == 2
+
+
+def test_an_instance_that_goes_before_it_is_ready_is_replaced_and_nobody_is_told():
+    gone = InstanceGone(ActivationFailure(503, "PodGone", "gone"))
+
+    async def story(client, sets, claiming):
+        outcomes = [gone, gone, Activation("default/p3", "10.0.0.3:8080", {}, "new")]
+
+        def outcome(claims):
+            found = outcomes.pop(0)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        claiming.outcome = outcome
+        return (await sets.ensure(KEY, 1)).address, claiming.claimed
+
+    assert play(succeeding, 0, story) == ("10.0.0.3:8080", 3)
+
+
+def test_what_someone_waits_for_is_not_taken_away_however_long_it_takes():
+    async def story(client, sets, claiming):
+        asking = asyncio.create_task(sets.ensure(KEY, 1))
+        await asyncio.sleep(60)
+        alive = [p for p in (await client.list(POD, KEY.namespace)).items]
+        await has_status(client, ready=True)
+        return len(alive), (await asking).address
+
+    assert play(succeeding, 0, story, before=has_pod) == (1, "10.0.0.9:8080")
