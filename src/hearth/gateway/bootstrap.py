@@ -289,7 +289,7 @@ def _edge(
             "rds_config_source": ADS,
             "scoped_rds": {"scoped_rds_config_source": ADS},
         },
-        local_reply_config={"mappers": [not_found, _timed_out(), _ended_early()]},
+        local_reply_config={"mappers": [not_found, _timed_out(), _ended_early(), _unreachable()]},
     )
     chain = {"filters": [manager]}
     return {
@@ -372,6 +372,15 @@ def _ended_early() -> Config:
     return {
         "filter": {"response_flag_filter": {"flags": ["UC", "UR", "UPE"]}},
         "status_code": 502,
+        "body_format_override": {"text_format_source": {"inline_string": said}},
+    }
+
+
+def _unreachable() -> Config:
+    """Tried for a minute: neither an instance nor the activator was there."""
+    said = "no instance could be reached\n"
+    return {
+        "filter": {"response_flag_filter": {"flags": ["UF", "UH", "UO", "NC"]}},
         "body_format_override": {"text_format_source": {"inline_string": said}},
     }
 
