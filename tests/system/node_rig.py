@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from hearth.api.errors import NotFound
+from hearth.api.inside import Terminator
 from hearth.api.kinds import POD
 from hearth.api.meta import annotations_of, name_of, status_of
 from hearth.api.pods import app_address, is_ready
@@ -38,6 +39,10 @@ MODES = [
 ]
 
 
+def _no_terminator() -> Terminator:
+    raise AssertionError("nobody has enabled TLS in front of pods")
+
+
 @contextlib.asynccontextmanager
 async def node(folder: Path, mode: str, **settings: Any) -> AsyncIterator[Rig]:
     """A running node; ends with its block."""
@@ -48,7 +53,7 @@ async def node(folder: Path, mode: str, **settings: Any) -> AsyncIterator[Rig]:
         own = NodeSettings(
             name=NODE, state=folder / "node", cgroups=mode, netns=mode, drain_s=0.0, **settings
         )
-        agent = NodeAgent(client, informers, own, clock, events)
+        agent = NodeAgent(client, informers, own, clock, events, _no_terminator)
         runs = [part.run for part in (*api.parts, *agent.parts())]
         runs += [informers.run, events.run]
         tasks = [asyncio.ensure_future(run()) for run in runs]

@@ -49,7 +49,7 @@ class Alone:
         )
         wanted = {
             ENDPOINTS: {cluster.cluster: make_load_assignment(endpoints)},
-            CLUSTER: {cluster.cluster: make_cluster(cluster)},
+            CLUSTER: {cluster.cluster: make_cluster(cluster, "mark")},
             ROUTES: {routing.name: make_route_configuration(routing, "mark")},
             SCOPES: make_scopes(routing),
         }

@@ -37,6 +37,7 @@ CERTIFICATE_CLASS_ANNOTATIONS = (
 CERTIFICATE_TYPE_LABEL = "networking.knative.dev/certificate-type"
 EXTERNAL_DOMAIN = "external-domain"
 CLUSTER_LOCAL_DOMAIN = "cluster-local-domain"
+SYSTEM_INTERNAL = "system-internal"  #: between the gateway and instances
 #: On ConfigMaps in ``knative-serving``: authorities, in PEM, that are to be trusted inside.
 TRUST_BUNDLE_LABEL = "networking.knative.dev/trust-bundle"
 APP_LABEL = "app"

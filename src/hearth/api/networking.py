@@ -11,6 +11,7 @@ from msgspec import field
 
 from hearth.api.core import Object
 from hearth.api.errors import FieldError
+from hearth.api.inside import namespace_of_instances
 from hearth.api.kinds import CERTIFICATE, CLUSTER_DOMAIN_CLAIM
 from hearth.api.meta import Wire, spec_of, uid_of
 from hearth.api.names import CLUSTER_DOMAIN
@@ -73,7 +74,9 @@ class Certificate(Object, frozen=True):
 
 
 def is_of_another_namespace(host: str, namespace: str) -> bool:
-    """Whether the host is inside and its name says that it is another namespace's."""
+    """Whether the name is of the inside and says that it is another namespace's."""
+    if (owner := namespace_of_instances(host)) is not None:
+        return owner != namespace
     for suffix in (f".{CLUSTER_DOMAIN}", ".svc"):
         if host.endswith(suffix):
             return host.removesuffix(suffix).rpartition(".")[2] != namespace

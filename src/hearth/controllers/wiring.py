@@ -158,7 +158,9 @@ class _Caches:
     @property
     def for_trust(self) -> TrustCaches:
         """What the trust controller reads."""
-        return TrustCaches(self.namespaces, self.trusts, self.config_maps)
+        return TrustCaches(
+            self.namespaces, self.trusts, self.config_maps, self.revisions, self.certificates
+        )
 
     def sibling(self, wire: Wire, name: str) -> ObjectKey:
         """The key of that name in the object's namespace."""
@@ -242,7 +244,7 @@ def controllers(
         *_revision_parts(client, caches, clock, events, ask_registry),
         _part("route", route, _route_queue(caches, naming), caches),
         _part("domain mapping", mapping, _mapping_queue(caches, naming), caches),
-        *_tls_parts(caches, Authority(client, clock), certificates, naming, events),
+        *_tls_parts(caches, Authority(client, clock), keeper, naming, events),
     ]
 
 
@@ -261,10 +263,10 @@ def _revision_parts(
 
 
 def _tls_parts(
-    caches: _Caches, authority: Authority, certificates: Newest, naming: Naming, events: Events
+    caches: _Caches, authority: Authority, keeper: CertificateKeeper, naming: Naming, events: Events
 ) -> list[Part]:
-    issuing = make_issuing(caches.for_issuing, certificates, authority, events)
-    trust = make_trust(caches.for_trust, authority, naming, events)
+    issuing = make_issuing(caches.for_issuing, keeper.certificates, authority, events)
+    trust = make_trust(caches.for_trust, authority, keeper, naming, events)
     return [_part("certificate", *issuing, caches), _part("trust", *trust, caches)]
 
 

@@ -8,6 +8,7 @@ go in the time that 2,000 warm ones take.)
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import re
 import time
@@ -24,9 +25,16 @@ from hearth.api.activation import (
     ActivationFailure,
     Autoscaler,
 )
+from hearth.api.inside import TLS_PORT
 from hearth.api.meta import ROOT, ObjectKey
 from hearth.gateway import instruments
-from hearth.gateway.bootstrap import COLD_HEADER, MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEADER
+from hearth.gateway.bootstrap import (
+    COLD_HEADER,
+    MESSAGE_HEADER,
+    REPLY_STATUSES,
+    SECURE_HEADER,
+    STATUS_HEADER,
+)
 from hearth.gateway.core.cold_starts import durations
 from hearth.gateway.core.slots import QUEUED_PER_SLOT
 from hearth.gateway.limits import Limits, accepts, stream_name
@@ -38,6 +46,7 @@ log = logging.getLogger(__name__)
 
 _HEAD_MAX_BYTES = 64 * 2**10
 _AGAIN_S = 0.02  #: before another try when an instance turned out dead, or the autoscaler is away
+_SOON_S = 0.003  #: before another look whether TLS is answered
 QUEUE_FULL = "pending request queue full"  #: Knative's words
 _COUNTED_S = 1.0  #: until Envoy's count has all that was let go
 _MESSAGE_MAX = 2000  #: characters of a failure that go into a header
@@ -112,13 +121,25 @@ class Activator:
         timeout_of: FindTimeout,
         limits: Limits,
         settings: GatewaySettings,
+        is_secure: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Prepare.
+
+        Args:
+            autoscaler: is asked for instances.
+            find: an instance that there is.
+            timeout_of: how long a request may be held.
+            limits: admits requests of revisions with a containerConcurrency.
+            settings: of the gateway.
+            is_secure: whether instances are spoken to over TLS.
+        """
         self._autoscaler = autoscaler
         self._find = find
         self._timeout_of = timeout_of
         self._limits = limits
         limits.on_room = self._let_in
         self._settings = settings
+        self._is_secure = is_secure
         self._waiting: defaultdict[ObjectKey, _Waiting] = defaultdict(_Waiting)
         self._let_go: defaultdict[ObjectKey, _LetGo] = defaultdict(_LetGo)
         self._tasks = TaskGroup()
@@ -180,7 +201,7 @@ class Activator:
             return
         if (address := self._instance_for(held)) is not None:
             self._note(held, address)
-            held.reply(_send_to(address, held, Activation("", address)))
+            held.reply(_send_to(self._where(address), held, Activation("", address)))
             return
         if self.held_for(held.key) >= self._depth_for(held) or self.held >= self._settings.held_max:
             instruments.hold_ended("refused", 0.0)
@@ -340,6 +361,8 @@ class Activator:
         if doubtful and got.source == "ready" and not await self._answers(got.address, waiting):
             await asyncio.sleep(_AGAIN_S)  # its death has not come round yet
             return
+        if self._is_secure() and not await self._answers_tls(key, got.address):
+            return
         waiting.got = got
         if got.source != "ready":
             self._measure(waiting, got)
@@ -368,6 +391,25 @@ class Activator:
             await asyncio.sleep(_AGAIN_S)
         return await accepts(address)
 
+    async def _answers_tls(self, key: ObjectKey, address: str) -> bool:
+        """Whether the instance can be spoken to over TLS; if it never can, nobody is held on."""
+        if ipaddress.ip_address(address.rpartition(":")[0]).is_loopback:
+            said = "system-internal-tls: instances without a network of their own have no TLS"
+            for held in list(self._waiting[key].requests):
+                self.drop(held, "failed")
+                held.reply(_answer(ActivationFailure(503, "NoNetwork", said)))
+            return False
+        if await accepts(tls_address(address)):
+            return True
+        await asyncio.sleep(_SOON_S)  # its node is about to listen for it
+        return False
+
+    def _where(self, address: str) -> bytes:
+        """Headers that say where a request goes, and how."""
+        if self._is_secure():
+            return f"address: {tls_address(address)}\r\n{SECURE_HEADER}: 1\r\n".encode()
+        return f"address: {address}\r\n".encode()
+
     def _release(self, requests: list[_Held], got: Activation) -> None:
         for held in requests:
             waiting = self._waiting.get(held.key)
@@ -377,7 +419,7 @@ class Activator:
                     since_answer_s = time.monotonic() - waiting.answered_s
                     instruments.phases(cold, {"released": since_answer_s})
                 self._note(held, got.address)
-                held.reply(_send_to(got.address, held, got, cold))
+                held.reply(_send_to(self._where(got.address), held, got, cold))
 
 
 class _Check(asyncio.Protocol):
@@ -456,7 +498,12 @@ def _admission(slot: str, attempt: str) -> Admission | None:
     return Admission(int(limit), rest.startswith("1/"), stream_name(slot, attempt))
 
 
-def _send_to(address: str, held: _Held, got: Activation, cold: str = "") -> bytes:
+def tls_address(address: str) -> str:
+    """Where TLS is ended for the app at an address."""
+    return f"{address.rpartition(':')[0]}:{TLS_PORT}"
+
+
+def _send_to(where: bytes, held: _Held, got: Activation, cold: str = "") -> bytes:
     """Let the request go; ``cold`` if it is the first that a new instance gets."""
     said_besides = b""
     released_s = time.monotonic() - held.since_s
@@ -468,13 +515,7 @@ def _send_to(address: str, held: _Held, got: Activation, cold: str = "") -> byte
         phases["released"] = released_s
         said = ", ".join(f"{name};dur={value * 1e3:.2f}" for name, value in phases.items())
         said_besides += f"server-timing: {said}\r\n".encode()
-    return (
-        b"HTTP/1.1 200 OK\r\naddress: "
-        + address.encode()
-        + b"\r\n"
-        + said_besides
-        + b"content-length: 0\r\n\r\n"
-    )
+    return b"HTTP/1.1 200 OK\r\n" + where + said_besides + b"content-length: 0\r\n\r\n"
 
 
 def _answer(failure: ActivationFailure) -> bytes:

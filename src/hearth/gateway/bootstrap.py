@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hearth.api.inside import name_of_instances
 from hearth.gateway.hosts import LOWER_HOST
 from hearth.gateway.translate import (
     ADS,
+    AUTHZ,
     CIRCUIT_BREAKERS,
     COLD_ROUTER,
     EDGE_ROUTER,
@@ -19,9 +21,11 @@ from hearth.gateway.translate import (
     ROUTER,
     SAFE_METHODS,
     SAFE_RETRY_HEADER,
+    SECURE_HOLD,
     SLOT_HEADER,
     START_HEADER,
     TYPES,
+    hold_cluster,
     protocol,
 )
 from hearth.kit.metrics import SECONDS
@@ -37,7 +41,7 @@ STATUS_HEADER = "hearth-reply-status"
 MESSAGE_HEADER = "hearth-reply-message"
 #: Of the activator's answer, for Envoy alone: the request is the first that a new instance gets.
 COLD_HEADER = "cold"
-_AUTHZ = "envoy.filters.http.ext_authz"
+SECURE_HEADER = "secure"  #: likewise: the instance is spoken to over TLS
 _SILENT_CLIENT = "300s"  #: a connection without any request is ended
 _BACKLOG = 4096  #: connections that may wait, as they do while there is no Envoy
 _HOLD_TIMEOUT = "3600s"  #: the activator itself ends a hold earlier
@@ -78,16 +82,16 @@ def make_bootstrap(
         "node": {"id": name, "cluster": "hearth"},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
         "dynamic_resources": {
-            "ads_config": {**_xds("DELTA_GRPC"), "set_node_on_first_message_only": True},
+            "ads_config": {**xds_source("DELTA_GRPC"), "set_node_on_first_message_only": True},
             "cds_config": ADS,
         },
-        "cluster_manager": {"load_stats_config": _xds("GRPC")},
+        "cluster_manager": {"load_stats_config": xds_source("GRPC")},
         "static_resources": {
             "clusters": [
-                _pipe_cluster("xds", xds, http2=True),
-                _pipe_cluster("activator", activator, http2=False),
-                _hold_cluster("hold", http2=False),
-                _hold_cluster("hold-h2", http2=True),
+                pipe_cluster("xds", xds, http2=True),
+                pipe_cluster("activator", activator, http2=False),
+                hold_cluster("hold", "http"),
+                hold_cluster("hold-h2", "http2"),
             ],
             "listeners": [
                 _edge("edge", edge, timeouts, fragments=1),
@@ -152,7 +156,8 @@ _STATS = {
 _RECONNECT = {"base_interval": "0.1s", "max_interval": "1s"}
 
 
-def _xds(kind: str) -> Config:
+def xds_source(kind: str) -> Config:
+    """Where resources or load reports are exchanged: the companion's socket."""
     return {
         "api_type": kind,
         "transport_api_version": "V3",
@@ -162,7 +167,8 @@ def _xds(kind: str) -> Config:
     }
 
 
-def _pipe_cluster(name: str, path: str, *, http2: bool) -> Config:
+def pipe_cluster(name: str, path: str, *, http2: bool) -> Config:
+    """A server at a unix socket."""
     endpoint = {"endpoint": {"address": {"pipe": {"path": path}}}}
     cluster: Config = {
         "name": name,
@@ -173,20 +179,6 @@ def _pipe_cluster(name: str, path: str, *, http2: bool) -> Config:
     }
     if http2:
         cluster["typed_extension_protocol_options"] = protocol("http2", "0s")
-    return cluster
-
-
-def _hold_cluster(name: str, *, http2: bool) -> Config:
-    cluster: Config = {
-        "name": name,
-        "type": "ORIGINAL_DST",
-        "lb_policy": "CLUSTER_PROVIDED",
-        "connect_timeout": "0.5s",
-        "cleanup_interval": "30s",
-        "circuit_breakers": CIRCUIT_BREAKERS,
-        "original_dst_lb_config": {"metadata_key": {"key": _AUTHZ, "path": [{"key": "address"}]}},
-    }
-    cluster["typed_extension_protocol_options"] = protocol("http2" if http2 else "http")
     return cluster
 
 
@@ -396,25 +388,24 @@ def _cold(name: str, hold: str, mark: str) -> Config:
         }
         for status in REPLY_STATUSES
     ]
-    send = {
-        "match": {"prefix": "/"},
-        "route": {
-            "cluster": hold,
-            "timeout": "0s",
-            "retry_policy": {
-                "retry_on": "connect-failure,refused-stream",
-                "num_retries": 2,
-                "retry_back_off": {"base_interval": "0.02s"},
-            },
-        },
+    over_tls = {
+        "filter": AUTHZ,
+        "path": [{"key": SECURE_HEADER}],
+        "value": {"string_match": {"exact": "1"}},
     }
+    secure = {
+        "match": {"prefix": "/", "dynamic_metadata": [over_tls]},
+        **_send_to(hold.replace("hold", SECURE_HOLD)),
+    }
+    send = {"match": {"prefix": "/"}, **_send_to(hold)}
     routes = {
         "name": name,
-        "virtual_hosts": [{"name": name, "domains": ["*"], "routes": [*replies, send]}],
+        "validate_clusters": False,  # that for TLS is there only while it is spoken
+        "virtual_hosts": [{"name": name, "domains": ["*"], "routes": [*replies, secure, send]}],
     }
     manager = _manager(
         name,
-        http_filters=[_hold_filter(), _router(COLD_ROUTER)],
+        http_filters=[_hold_filter(), _WHOSE, _router(COLD_ROUTER)],
         route_config=routes,
         use_remote_address=False,
         skip_xff_append=True,
@@ -427,6 +418,38 @@ def _cold(name: str, hold: str, mark: str) -> Config:
     return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
 
 
+def _send_to(hold: str) -> Config:
+    return {
+        "route": {
+            "cluster": hold,
+            "timeout": "0s",
+            "retry_policy": {
+                "retry_on": "connect-failure,refused-stream",
+                "num_retries": 2,
+                "retry_back_off": {"base_interval": "0.02s"},
+            },
+        }
+    }
+
+
+#: Says whose instance a held request must reach, where it proves that by its certificate.
+_WHOSE = {
+    "name": "envoy.filters.http.set_filter_state",
+    "typed_config": {
+        "@type": f"{TYPES}.extensions.filters.http.set_filter_state.v3.Config",
+        "clear_route_cache": True,  # the check does so only when it adds headers
+        "on_request_headers": [
+            {
+                "object_key": "envoy.network.upstream_subject_alt_names",
+                "format_string": {
+                    "text_format_source": {
+                        "inline_string": name_of_instances("%REQ(KNATIVE-SERVING-NAMESPACE)%")
+                    }
+                },
+            }
+        ],
+    },
+}
 #: What is told of a stream of a revision with a containerConcurrency when it ends; ``limits`` reads
 #: it. The attempt belongs to its name: a retry is another stream.
 STREAM_ENDED = f"<%REQ({SLOT_HEADER})% %REQ(X-ENVOY-ATTEMPT-COUNT)% %RESPONSE_FLAGS%>"
@@ -435,7 +458,7 @@ STREAM_ENDED = f"<%REQ({SLOT_HEADER})% %REQ(X-ENVOY-ATTEMPT-COUNT)% %RESPONSE_FL
 #: What is told of the first request that a new instance gets, when it ends; the activator reads it:
 #: what it has said itself, and when the answer began, in microseconds. Nobody waits for it.
 FIRST_BYTE = (
-    f"[%DYNAMIC_METADATA({_AUTHZ}:{COLD_HEADER})% %COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)%]"
+    f"[%DYNAMIC_METADATA({AUTHZ}:{COLD_HEADER})% %COMMON_DURATION(DS_RX_BEG:US_RX_BEG:us)%]"
 )
 
 
@@ -446,7 +469,7 @@ def _ends() -> Config:
 
 def _first_bytes() -> Config:
     cold = {
-        "filter": _AUTHZ,
+        "filter": AUTHZ,
         "path": [{"key": COLD_HEADER}],
         "value": {"present_match": True},
     }
@@ -505,7 +528,7 @@ def _hold_filter() -> Config:
     passed = ("knative-serving-namespace", "knative-serving-revision", "hearth-tenant",
               "hearth-timing", "x-envoy-attempt-count", SLOT_HEADER, START_HEADER)  # fmt: skip
     return {
-        "name": _AUTHZ,
+        "name": AUTHZ,
         "typed_config": {
             "@type": f"{TYPES}.extensions.filters.http.ext_authz.v3.ExtAuthz",
             "transport_api_version": "V3",
@@ -525,7 +548,11 @@ def _hold_filter() -> Config:
                     },
                     "allowed_client_headers_on_success": {"patterns": [{"exact": "server-timing"}]},
                     "dynamic_metadata_from_headers": {
-                        "patterns": [{"exact": "address"}, {"exact": COLD_HEADER}]
+                        "patterns": [
+                            {"exact": "address"},
+                            {"exact": COLD_HEADER},
+                            {"exact": SECURE_HEADER},
+                        ]
                     },
                 },
             },

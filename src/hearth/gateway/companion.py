@@ -6,9 +6,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +29,7 @@ from hearth.gateway.announcing import Place, announce
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.routing import cluster_name, parse_cluster_name
-from hearth.gateway.envoy import Envoy, Record, earlier_envoy, free_ports
+from hearth.gateway.envoy import Envoy, Record, earlier_envoy, free_ports, socket_folder
 from hearth.gateway.envoy_stats import as_ours, envoy_stats
 from hearth.gateway.limits import Limits
 from hearth.gateway.logserver import LogServer
@@ -41,6 +38,7 @@ from hearth.gateway.requestlog import RequestLog
 from hearth.gateway.settings import GatewaySettings
 from hearth.gateway.stats import Stats, interval_of
 from hearth.gateway.tracking import Tracking
+from hearth.gateway.trust import Trust
 from hearth.gateway.xds import Resources, serve_xds
 from hearth.kit.clock import Clock
 from hearth.kit.files import write_private
@@ -52,7 +50,6 @@ from hearth.runtime.heartbeat import HEARTBEAT_S, write_lease
 log = logging.getLogger(__name__)
 
 _REPORTS_MAX = 100  #: load reports that may wait for the autoscaler; older ones are dropped
-_SOCKET_PATH_MAX = 100  #: the kernel takes 107 characters
 _SETTLE_S = 0.005  #: programmed batches within this are noted in one write
 
 
@@ -83,8 +80,9 @@ class Gateway:
         self._mark = _mark(settings.state)
         self._resources = Resources()
         certificates = Certificates(informers, self._resources, clock)
+        trust = Trust(informers, self._resources, clock, self._mark)
         self._programming = Programming(
-            informers, self._resources, certificates, self.https_port, self._mark
+            informers, self._resources, certificates, trust, self.https_port, self._mark
         )
         self._limits = Limits(self._programming.instances_of)
         self._activator = Activator(
@@ -93,13 +91,15 @@ class Gateway:
             self._programming.timeout_of,
             self._limits,
             settings,
+            lambda: self._programming.speaks_tls,
         )
         self._programming.on_instance = self._activator.instance_appeared
         self._programming.on_pods = self._limits.instances_changed
         self._tracking = tracking = Tracking()
         self._programming.on_endpoints = tracking.has_instances
         self._activator.on_hold = lambda key: tracking.is_busy(cluster_name(key), True)
-        self._stats = Stats(self._activator.held_for, tracking.is_busy, self._activator.let_go_to)
+        held_for, let_go_to = self._activator.held_for, self._activator.let_go_to
+        self._stats = Stats(held_for, tracking.is_busy, let_go_to, self._programming.app_of)
         self._request_log = RequestLog(informers, self._resources, settings)
         self._logs = LogServer(
             self._request_log, self._programming.pod_of, clock, settings.logs_host
@@ -115,7 +115,7 @@ class Gateway:
 
     async def run(self) -> None:
         """Run Envoy and its companion until cancelled."""
-        with _socket_folder(self._settings.state, self._earlier) as sockets:
+        with socket_folder(self._settings.state, self._earlier) as sockets:
             await self._run(sockets)
 
     async def _run(self, sockets: Path) -> None:
@@ -331,23 +331,3 @@ def _mark(state: Path) -> str:
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_private(path, mark.encode())
     return mark
-
-
-@contextlib.contextmanager
-def _socket_folder(state: Path, earlier: Record | None) -> Iterator[Path]:
-    """A folder for unix sockets: in the state, or in a short temporary path if that is too long.
-
-    It is that of an earlier gateway whose Envoy is still there.
-    """
-    folder = state / "run"
-    if earlier is not None:
-        folder = earlier.folder
-    elif len(str(folder / "activator")) > _SOCKET_PATH_MAX:
-        folder = Path(tempfile.mkdtemp(prefix="hearth-"))
-    else:
-        shutil.rmtree(folder, ignore_errors=True)  # an earlier gateway's
-        folder.mkdir(parents=True, mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

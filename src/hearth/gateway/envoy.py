@@ -8,11 +8,13 @@ import ctypes
 import importlib.metadata
 import json
 import logging
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,6 +34,7 @@ _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 2.0
 _RESTART_MAX_S = 2.0  #: longest pause before another start
 _FLUSH_MS = 200  #: what is logged of requests may be in memory for so long
+_SOCKET_PATH_MAX = 100  #: the kernel takes 107 characters
 _LOG_MAX_BYTES = 10 * 2**20
 
 
@@ -271,3 +274,23 @@ class Envoy:
 
 def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def socket_folder(state: Path, earlier: Record | None) -> Iterator[Path]:
+    """A folder for unix sockets: in the state, or in a temporary path if that is too long.
+
+    It is that of an earlier gateway whose Envoy is still there.
+    """
+    folder = state / "run"
+    if earlier is not None:
+        folder = earlier.folder
+    elif len(str(folder / "activator")) > _SOCKET_PATH_MAX:
+        folder = Path(tempfile.mkdtemp(prefix="hearth-"))
+    else:
+        shutil.rmtree(folder, ignore_errors=True)  # an earlier gateway's
+        folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

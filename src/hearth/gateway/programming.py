@@ -14,15 +14,18 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from hearth.api.kinds import DOMAIN_MAPPING, POD, REVISION, ROUTE
+from hearth.api.config import read_network
+from hearth.api.inside import TLS_PORT
+from hearth.api.kinds import CONFIG_MAP, DOMAIN_MAPPING, POD, REVISION, ROUTE
 from hearth.api.meta import ObjectKey, Wire, is_deleting, labels_of, metadata, namespace_of
 from hearth.api.names import (
+    KNATIVE_NAMESPACE,
     PROGRAMMED_ANNOTATION,
     PROGRAMMED_DOMAINS_ANNOTATION,
     REVISION_LABEL,
 )
 from hearth.api.observability import metric_labels
-from hearth.api.pods import app_address, is_routable
+from hearth.api.pods import app_address
 from hearth.gateway.certificates import Certificates
 from hearth.gateway.core.owners import Owners
 from hearth.gateway.core.routing import (
@@ -30,6 +33,7 @@ from hearth.gateway.core.routing import (
     Endpoints,
     Mapped,
     Routing,
+    is_reached,
     make_backend,
     make_endpoints,
     make_mapped,
@@ -37,12 +41,15 @@ from hearth.gateway.core.routing import (
 )
 from hearth.gateway.translate import (
     make_cluster,
+    make_hold_clusters,
     make_load_assignment,
     make_route_configuration,
     make_scopes,
 )
+from hearth.gateway.trust import Trust
 from hearth.gateway.xds import CLUSTER, ENDPOINTS, ROUTES, SCOPES, Resources
 from hearth.runtime import Change, Informers
+from hearth.runtime.following import Followed
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +71,14 @@ class Programming:
         informers: Informers,
         resources: Resources,
         certificates: Certificates,
+        trust: Trust,
         https_port: int,
         mark: str,
     ) -> None:
         self._resources = resources
+        self._trust = trust
+        self.secure = False  #: instances are to be spoken to over TLS
+        self.speaks_tls = False  #: Envoy can let requests go to them so
         self._certificates = certificates
         self._https_port, self._mark = https_port, mark
         certificates.on_host = self._host_changed
@@ -84,11 +95,15 @@ class Programming:
         self._sent: dict[str, Endpoints] = {}
         self._dirty: set[ObjectKey] = set()
         self._again: set[ObjectKey] = set()  #: to be sent though they have not changed
+        self._kept: frozenset[str] = frozenset()  #: clusters that are no revision's
         self._changed = asyncio.Event()
         self.programmed = asyncio.Event()  #: set, and replaced, when a batch is done
         #: by annotation of the Lease: Envoy has all of a kind up to this resourceVersion
         self.versions = dict.fromkeys((PROGRAMMED_ANNOTATION, PROGRAMMED_DOMAINS_ANNOTATION), 0)
         self._done = self.versions  #: the same of what has been sent
+        config_maps = informers.of(CONFIG_MAP, namespace=KNATIVE_NAMESPACE, label_selector="")
+        self._network = Followed(config_maps, "config-network", read_network)
+        self._network.on_change(self._changed.set)
         #: told of every routable pod that is seen: its revision and its address
         self.on_instance: Callable[[ObjectKey, str], None] = lambda key, address: None
         #: told of each cluster, whenever its instances change, whether there are any
@@ -103,14 +118,14 @@ class Programming:
         self._mappings.on_change(self._mapping_changed)
         self._pods.on_change(self._pod_changed)
         self._certificates.follow()
+        self._trust.follow()
 
     def instance_of(self, key: ObjectKey) -> str | None:
         """The address of a routable pod of the revision."""
         backend = self._backend(key)
         for pod in self._pods_of(key):
-            if is_routable(pod):
-                ip, port = app_address(pod, backend.port if backend else None)
-                return f"{ip}:{port}"
+            if is_reached(pod, secure=self.secure):
+                return "{}:{}".format(*app_address(pod, backend.port if backend else None))
         return None
 
     def instances_of(self, key: ObjectKey) -> list[str]:
@@ -134,6 +149,14 @@ class Programming:
         """Labels of a revision's figures; None for one that is gone."""
         revision = self._revisions.get(key)
         return metric_labels(key, revision) if revision is not None else None
+
+    def app_of(self, key: ObjectKey, address: str) -> str:
+        """The address of the app that Envoy reaches at ``address``."""
+        backend = self._backend(key)
+        ip, _, port = address.rpartition(":")
+        if backend is None or not backend.secure or port != str(TLS_PORT):
+            return address
+        return f"{ip}:{backend.port}"
 
     def timeout_of(self, key: ObjectKey) -> float:
         """When the response to a request of the revision must have begun, in seconds."""
@@ -163,6 +186,8 @@ class Programming:
         """Send batches until cancelled."""
         await self._acknowledged(SCOPES, self._resources.names(SCOPES))
         await self._acknowledged(ROUTES, self._resources.names(ROUTES))
+        await self._acknowledged(CLUSTER, set(self._kept))
+        self.speaks_tls = self.secure
         self._announce()
         while True:
             await self._changed.wait()
@@ -175,6 +200,7 @@ class Programming:
         routes = int(self._routes.resource_version or 0)
         mappings = int(self._mappings.resource_version or 0)
         certificates = self._certificates.versions
+        self._switch()
         dirty, self._dirty = self._dirty, set()
         await program(dirty)
         waiting = min(self._incomplete.values(), default=0)
@@ -195,12 +221,29 @@ class Programming:
         for key, was, now in changes:
             self._set_route(key, was, now)
 
+    def _switch(self) -> None:
+        """Speak to instances as is wanted now; requests under way end as they began."""
+        if (wanted := self._network().system_internal_tls) == self.secure:
+            return
+        self.secure = wanted
+        if wanted:
+            holds = make_hold_clusters(self._mark)
+            self._resources.put(CLUSTER, holds)
+            self._kept = frozenset(holds)  # for good: something may be on its way there
+        else:
+            self.speaks_tls = False
+        self._dirty.update(self._routing)
+        for revision in {backend.key for backend in self._users}:
+            self.on_pods(revision)
+
     async def _program(self, dirty: set[ObjectKey]) -> None:
         changes = self._changes(dirty)
         clusters = _needed(changes)
+        await self._acknowledged(CLUSTER, set(self._kept))
+        self.speaks_tls = self.secure
         self._add_clusters(clusters)
         await self._acknowledged(CLUSTER, {b.cluster for b in clusters})
-        await self._acknowledged(ENDPOINTS, {b.cluster for b in clusters})
+        await self._acknowledged(ENDPOINTS, {b.endpoints for b in clusters})
         names: set[str] = set()
         for key, was, now in changes:
             names |= self._set_route(key, was, now)
@@ -226,7 +269,9 @@ class Programming:
         self._incomplete.pop(key, None)
         if route is None or is_deleting(route):
             return None
-        routing = make_routing(route, key.tenant, self._revisions.get, self._mapped(key))
+        routing = make_routing(
+            route, key.tenant, self._revisions.get, self._mapped(key), secure=self.secure
+        )
         if routing is None:
             if (route.get("status") or {}).get("traffic"):
                 self._incomplete[key] = int(route["metadata"]["resourceVersion"])
@@ -244,7 +289,7 @@ class Programming:
         for backend in new:
             self._send_endpoints(backend)
         if new:
-            self._resources.put(CLUSTER, {b.cluster: make_cluster(b) for b in new})
+            self._resources.put(CLUSTER, {b.cluster: make_cluster(b, self._mark) for b in new})
 
     def _set_route(self, key: ObjectKey, was: Routing | None, now: Routing | None) -> set[str]:
         """Send or withdraw one Route; returns the scopes that Envoy must acknowledge."""
@@ -274,12 +319,14 @@ class Programming:
     def _drop_clusters(self) -> None:
         self._users = +self._users
         used = {backend.cluster for backend in self._users}
-        gone = self._resources.names(CLUSTER) - used
+        gone = self._resources.names(CLUSTER) - used - self._kept
         self._resources.remove(CLUSTER, gone)
-        self._resources.remove(ENDPOINTS, gone)
         for name in gone:
-            self._sent.pop(name, None)
             self.on_endpoints(name, False)
+        unused = self._resources.names(ENDPOINTS) - {backend.endpoints for backend in self._users}
+        self._resources.remove(ENDPOINTS, unused)
+        for name in unused:
+            self._sent.pop(name, None)
 
     async def _acknowledged(self, kind: str, names: set[str]) -> None:
         """Return once Envoy has these, or is there and does not take them.
@@ -300,18 +347,20 @@ class Programming:
 
     def _send_endpoints(self, backend: Backend) -> None:
         endpoints = make_endpoints(backend, self._pods_of(backend.key))
-        if self._sent.get(backend.cluster) != endpoints:
-            self._sent[backend.cluster] = endpoints
+        if self._sent.get(endpoints.name) != endpoints:
+            self._sent[endpoints.name] = endpoints
             self.on_endpoints(backend.cluster, bool(endpoints.addresses))
             message = make_load_assignment(endpoints)
-            self._resources.put(ENDPOINTS, {backend.cluster: message})
+            self._resources.put(ENDPOINTS, {endpoints.name: message})
 
     def _pods_of(self, key: ObjectKey) -> list[Wire]:
         return self._pods.by_index(_BY_REVISION, f"{key.namespace}/{key.name}")
 
     def _backend(self, key: ObjectKey) -> Backend | None:
         revision = self._revisions.get(key)
-        return make_backend(key, revision) if revision is not None else None
+        if revision is None:
+            return None
+        return make_backend(key, revision, secure=self.secure)
 
     # Watching
 
@@ -350,7 +399,7 @@ class Programming:
         if self._resources.get(CLUSTER, backend.cluster) is not None:
             self._send_endpoints(backend)
         self.on_pods(key)
-        if change.new is not None and is_routable(change.new):
+        if change.new is not None and is_reached(change.new, secure=self.secure):
             ip, port = app_address(change.new, backend.port)
             self.on_instance(key, f"{ip}:{port}")
 

@@ -21,6 +21,7 @@ class Stats:
         held_for: Callable[[ObjectKey], int],
         is_busy: Callable[[str, bool], None] = lambda cluster, busy: None,
         let_go_to: Callable[[ObjectKey, int], Mapping[str, int]] = lambda key, count: {},
+        app_of: Callable[[ObjectKey, str], str] = lambda key, address: address,
     ) -> None:
         """Take reports.
 
@@ -28,11 +29,13 @@ class Stats:
             held_for: how many requests the activator holds for a revision.
             let_go_to: where those are that it has let go and that have not ended, of which there
                 are ``count``.
+            app_of: the address of the app that Envoy reaches at an address.
             is_busy: told of each cluster reported whether it has any requests.
         """
         self._held_for = held_for
         self._is_busy = is_busy
         self._let_go_to = let_go_to
+        self._app_of = app_of
         self._active: set[ObjectKey] = set()
 
     def take(self, report: LoadStatsRequest) -> list[RevisionStat]:
@@ -45,16 +48,17 @@ class Stats:
         for cluster in report.cluster_stats:
             if cluster.cluster_name.count("/") != 2:
                 continue
+            key = parse_cluster_name(cluster.cluster_name)
             in_flight = cold = issued = 0
             at: Counter[str] = Counter()
             for locality in cluster.upstream_locality_stats:
                 if locality.locality.zone == "pods":
                     in_flight += locality.total_requests_in_progress
-                    at.update(_by_instance(locality))
+                    for address, count in _by_instance(locality).items():
+                        at[self._app_of(key, address)] += count
                 else:
                     cold += locality.total_requests_in_progress
                 issued += locality.total_issued_requests
-            key = parse_cluster_name(cluster.cluster_name)
             held = self._held_for(key)
             let_go = max(0, cold - held)  # Envoy's number is a moment older
             in_flight += let_go

@@ -11,6 +11,7 @@ import envoy.extensions.access_loggers.filters.cel.v3.cel_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
 import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
 import envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2
+import envoy.extensions.transport_sockets.tls.v3.tls_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2  # noqa: F401 - known by name
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
@@ -20,6 +21,7 @@ from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from google.protobuf.json_format import ParseDict
 
 from hearth.api.config.request_log import RequestLogTemplate
+from hearth.api.inside import TLS_PORT, name_of_instances
 from hearth.gateway.core.request_log import make_format
 from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight, shares
 
@@ -29,6 +31,10 @@ TYPES = "type.googleapis.com/envoy"
 ADS = {"ads": {}, "resource_api_version": "V3"}
 ROUTER = f"{TYPES}.extensions.filters.http.router.v3.Router"
 EDGE_ROUTER, COLD_ROUTER = "router", "cold-router"  #: their configuration comes by discovery
+TLS_PARAMETERS = {  #: between the gateway and instances; as Knative
+    "tls_minimum_protocol_version": "TLSv1_3",
+    "tls_maximum_protocol_version": "TLSv1_3",
+}
 #: Envoy's defaults drop bursts beyond 1,024 (measured: 2,000 held requests pass with these).
 CIRCUIT_BREAKERS = {
     "thresholds": [
@@ -57,6 +63,25 @@ def protocol(kind: str, idle_timeout: str = _KEPT) -> dict[str, Any]:
         "explicit_http_config": {f"{kind}_protocol_options": _OPTIONS[kind]},
     }
     return {name: options}
+
+
+#: The hold's answers name an instance, and whether it is spoken to over TLS, in this metadata.
+AUTHZ = "envoy.filters.http.ext_authz"
+SECURE_HOLD = "hold-tls"  #: HTTP/2 has one of its own
+
+
+def hold_cluster(name: str, kind: str) -> dict[str, Any]:
+    """A cluster that sends each request to the instance that the hold's answer has named."""
+    return {
+        "name": name,
+        "type": "ORIGINAL_DST",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "connect_timeout": "0.5s",
+        "cleanup_interval": "30s",
+        "circuit_breakers": CIRCUIT_BREAKERS,
+        "original_dst_lb_config": {"metadata_key": {"key": AUTHZ, "path": [{"key": "address"}]}},
+        "typed_extension_protocol_options": protocol(kind),
+    }
 
 
 #: Headers that only we may set: what a client sends under these names never passes the edge.
@@ -109,8 +134,49 @@ SAFE_METHODS = "GET|HEAD|OPTIONS|TRACE"
 SAFE_RETRY_HEADER = ("x-envoy-retry-on", "reset")
 
 
-def make_cluster(backend: Backend) -> Cluster:
-    """The cluster of a revision; its instances come by EDS."""
+_IS_SECURE = {"tls": True}  #: of endpoints that are spoken to over TLS
+_SECURE_CONNECT = "0.5s"  #: with the handshake, on a busy machine
+
+
+def trust_name(mark: str) -> str:
+    """The name of the secret with the authorities by which instances prove who they are.
+
+    No client can ask for it as a host's certificate: it does not know the gateway's mark.
+    """
+    return f"trust-{mark}"
+
+
+def _tls(mark: str, **context: Any) -> dict[str, Any]:
+    """TLS to an instance, which proves who it is."""
+    given = {"name": trust_name(mark), "sds_config": ADS}
+    common: dict[str, Any] = {"tls_params": TLS_PARAMETERS}
+    if names := context.pop("names", ()):
+        exact = [{"san_type": "DNS", "matcher": {"exact": name}} for name in names]
+        common["combined_validation_context"] = {
+            "default_validation_context": {"match_typed_subject_alt_names": exact},
+            "validation_context_sds_secret_config": given,
+        }
+    else:
+        common["validation_context_sds_secret_config"] = given
+    typed = f"{TYPES}.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+    wire = {"@type": typed, **context, "common_tls_context": common}
+    return {"name": "envoy.transport_sockets.tls", "typed_config": wire}
+
+
+def make_hold_clusters(mark: str) -> dict[str, Cluster]:
+    """Where requests are let go to from the hold while instances are spoken to over TLS.
+
+    Whose instance it must be is said with each request: see ``bootstrap``.
+    """
+    found = {}
+    for name, kind in ((SECURE_HOLD, "http"), (f"{SECURE_HOLD}-h2", "http2")):
+        wire = {**hold_cluster(name, kind), "connect_timeout": _SECURE_CONNECT}
+        found[name] = ParseDict({**wire, "transport_socket": _tls(mark)}, Cluster())
+    return found
+
+
+def make_cluster(backend: Backend, mark: str) -> Cluster:
+    """The cluster of a revision; its instances come by EDS. ``mark`` is the gateway's own."""
     wire: dict[str, Any] = {
         "name": backend.cluster,
         "type": "EDS",
@@ -121,6 +187,15 @@ def make_cluster(backend: Backend) -> Cluster:
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
     }
     wire["typed_extension_protocol_options"] = protocol("http2" if backend.http2 else "http")
+    if backend.secure:  # ``cold`` is one of its endpoints, too, and within Envoy
+        name = name_of_instances(backend.key.namespace)
+        tls = {
+            "name": "tls",
+            "match": _IS_SECURE,
+            "transport_socket": _tls(mark, names=[name], sni=name),
+        }
+        wire |= {"connect_timeout": _SECURE_CONNECT, "transport_socket_matches": [tls]}
+        wire["eds_cluster_config"]["service_name"] = backend.endpoints
     return ParseDict(wire, Cluster())
 
 
@@ -133,14 +208,11 @@ def make_load_assignment(endpoints: Endpoints) -> ClusterLoadAssignment:
     localities = []
     warm = bool(endpoints.addresses) and not endpoints.admitted
     if warm:
-        addresses = [
-            {"endpoint": {"address": {"socket_address": {"address": ip, "port_value": port}}}}
-            for ip, port in endpoints.addresses
-        ]
+        addresses = [_instance(ip, port, endpoints) for ip, port in endpoints.addresses]
         pods = {"priority": 0, "locality": {"zone": "pods"}, "lb_endpoints": addresses}
         localities.append(pods)
     listener = "cold-h2" if endpoints.http2 else "cold"
-    internal = {"server_listener_name": listener, "endpoint_id": endpoints.cluster}
+    internal = {"server_listener_name": listener, "endpoint_id": endpoints.name}
     cold = {"endpoint": {"address": {"envoy_internal_address": internal}}}
     localities.append(
         {
@@ -150,11 +222,19 @@ def make_load_assignment(endpoints: Endpoints) -> ClusterLoadAssignment:
         }
     )
     wire = {
-        "cluster_name": endpoints.cluster,
+        "cluster_name": endpoints.name,
         "endpoints": localities,
         "policy": {"overprovisioning_factor": 100},
     }
     return ParseDict(wire, ClusterLoadAssignment())
+
+
+def _instance(ip: str, port: int, endpoints: Endpoints) -> dict[str, Any]:
+    where = {"address": ip, "port_value": TLS_PORT if endpoints.secure else port}
+    found: dict[str, Any] = {"endpoint": {"address": {"socket_address": where}}}
+    if endpoints.secure:
+        found["metadata"] = {"filter_metadata": {"envoy.transport_socket_match": _IS_SECURE}}
+    return found
 
 
 def make_route_configuration(

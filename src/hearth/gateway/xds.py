@@ -28,6 +28,7 @@ ENDPOINTS = _PREFIX + "endpoint.v3.ClusterLoadAssignment"
 ROUTES = _PREFIX + "route.v3.RouteConfiguration"
 SCOPES = _PREFIX + "route.v3.ScopedRouteConfiguration"
 EXTENSIONS = _PREFIX + "core.v3.TypedExtensionConfig"
+LISTENERS = _PREFIX + "listener.v3.Listener"
 SECRETS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
 #: grpc.aio drops calls when more than about 1,000 are not accepted yet (measured).

@@ -9,12 +9,13 @@ import platform
 import shutil
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from hearth.api.errors import ApiError, NotFound
+from hearth.api.inside import Terminator
 from hearth.api.kinds import NODE, POD
 from hearth.api.logs import QUEUE_PROXY
 from hearth.api.meta import (
@@ -39,6 +40,7 @@ from hearth.node.claims import ClaimKeeper
 from hearth.node.core.acceptance import needs_containers
 from hearth.node.disk import evict_those_that_exceed
 from hearth.node.dns import NameServer
+from hearth.node.fronts import Fronts
 from hearth.node.imageserver import ImageServer, ImagesRefused
 from hearth.node.logs import Log, LogFiles
 from hearth.node.logserver import LogServer
@@ -75,12 +77,15 @@ class NodeAgent:
         settings: NodeSettings,
         clock: Clock,
         events: EventRecorder,
+        make_terminator: Callable[[], Terminator],
     ) -> None:
+        """Prepare; ``make_terminator`` is called once TLS is to be ended for pods."""
         self._client = client
         self._pods = informers.of(POD, label_selector="")
         self._settings = settings
         self._clock = clock
         self._events = events
+        self._fronts = Fronts(informers, make_terminator)
         self._zygotes = Zygotes()
         self._workers: dict[str, Worker | ContainerPod] = {}
         self._claims = ClaimKeeper(client, informers, settings.state, self._claims_in_use)
@@ -131,16 +136,15 @@ class NodeAgent:
             settings,
             self._events,
             self._probe_log,
+            self._fronts,
         )
         self._cgroups, self._network = cgroups, network
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._serve_logs(), name="log server")
+                group.create_task(self._fronts.run(), name="fronts")
                 if network is not None:
-                    services = settings.services or network.gateway
-                    names = ServiceNames(self._client)
-                    server = NameServer(network.gateway, services, names.exists)
-                    group.create_task(server.serve(), name="name server")
+                    group.create_task(self._name_server(network).serve(), name="name server")
                 await self._pods.wait_synced()
                 await self._mark_lost()
                 await self._sweep()
@@ -158,6 +162,10 @@ class NodeAgent:
                 await network.close()
             if cgroups is not None:
                 cgroups.close()
+
+    def _name_server(self, network: Network) -> NameServer:
+        services = self._settings.services or network.gateway
+        return NameServer(network.gateway, services, ServiceNames(self._client).exists)
 
     async def _close(self) -> None:
         await self._closing.close()
@@ -246,15 +254,8 @@ class NodeAgent:
         if self._containers is None:
             from hearth.node.cri.runtime import ContainerRuntime
 
-            self._containers = ContainerRuntime(
-                self._client,
-                self._settings,
-                self._events,
-                self._volumes,
-                self._cgroups,
-                self._network.for_containers if self._network is not None else None,
-            )
-            self._containers.probe_log = self._probe_log
+            assert self._machinery is not None
+            self._containers = ContainerRuntime(self._machinery)
         return self._containers
 
     def _vanished(self, worker: Worker | ContainerPod, pod: Wire) -> None:

@@ -30,10 +30,17 @@ class StatusWriter:
         self._pod = pod
         self._status = status
         self._dirty = asyncio.Event()
+        self._missed = False  #: the object was not where it was last seen
 
     def changed(self) -> None:
         """The status is another now."""
         self._dirty.set()
+
+    def moved(self) -> None:
+        """The object is seen in another place: write what did not find it."""
+        if self._missed:
+            self._missed = False
+            self._dirty.set()
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -51,7 +58,9 @@ class StatusWriter:
                 await self._client.patch(*where, patch, subresource="status")
                 failures = 0
             except NotFound:
-                continue
+                self._missed = True
+                if namespace_of(self._pod()) != namespace_of(pod):
+                    self.moved()
             except (ApiError, ConnectionError) as error:
                 failures += 1
                 facts = {"pod": name_of(pod), "because": str(error)}

@@ -18,6 +18,7 @@ from typing import Any
 
 from hearth.api.code import identity_of, specialisation_of
 from hearth.api.errors import ApiError, NotFound
+from hearth.api.inside import Front
 from hearth.api.kinds import POD
 from hearth.api.meta import (
     Wire,
@@ -57,11 +58,13 @@ from hearth.node.core import lifecycle as life
 from hearth.node.core.acceptance import codeless, is_warm, refusal, without_effect
 from hearth.node.core.dns import resolving_of
 from hearth.node.core.etc import hosts_text
+from hearth.node.core.fronts import with_tls
 from hearth.node.core.status import pod_status
 from hearth.node.dns import RESOLV_CONF
 from hearth.node.draining import drained
 from hearth.node.entering import EnteredContainer, Inside
 from hearth.node.environment import EnvironmentFault, container_environment
+from hearth.node.fronts import Fronts
 from hearth.node.logs import ContainerLog
 from hearth.node.network import Network, NetworkUnavailable
 from hearth.node.probelog import ProbeLog
@@ -88,6 +91,7 @@ class Machinery:
     settings: NodeSettings
     events: EventRecorder
     probe_log: ProbeLog
+    fronts: Fronts
 
 
 @dataclass(slots=True)
@@ -185,7 +189,10 @@ class Worker:
 
     def offer(self, pod: Wire) -> None:
         """The API's newest word on the pod; it may have moved to another namespace."""
+        has_moved = namespace_of(pod) != namespace_of(self.pod)
         self.pod = pod
+        if has_moved:
+            self._status.moved()
         meta = metadata(pod)
         if meta.get("deletionTimestamp"):
             grace_s = float(meta.get("deletionGracePeriodSeconds") or 0)
@@ -386,6 +393,7 @@ class Worker:
         if process.spec is None:
             self._ready(process)
         else:
+            self._want_front(process)
             self._say(process, op="specialise", spec=json.loads(process.spec.to_json()))
 
     async def _note_ports(self, message: dict[str, Any]) -> None:
@@ -429,6 +437,7 @@ class Worker:
         process.environment = {"PATH": os.defpath, **kept_environment(), **message["environment"]}
         if self._machinery.network is not None:
             self._write_etc(process, self._machinery.network)
+        self._want_front(process)
         if not message["mounts"]:
             return
         try:
@@ -441,6 +450,14 @@ class Worker:
         else:
             found = [(str(bind.source), bind.target, bind.read_only) for bind in binds]
             self._say(process, op="mounted", binds=found)
+
+    def _want_front(self, process: _Process) -> None:
+        """From now on it is known whose pod it is, and where its app listens."""
+        pod, fronts = self._meant(process), self._machinery.fronts
+        port = container_port(spec_of(pod))
+        network = f"/proc/{process.pid}/ns/net" if self._machinery.network is not None else ""
+        front = Front(self.uid, namespace_of(pod), process.ip, port, network)
+        fronts.want(front, self._status.changed)
 
     def _meant(self, process: _Process) -> Wire:
         """The pod as it is to be: a claimed one has its pool's spec for ever, but is another."""
@@ -554,6 +571,7 @@ class Worker:
             said = f"Back-off restarting failed container {container} in pod {self._called}"
             self._machinery.events.record(self.pod, "Warning", "BackOff", said)
         if process is not None:
+            self._machinery.fronts.forget(self.uid)
             if process.writer is not None:
                 process.writer.close()
             if self._machinery.network is not None and process.ip != "127.0.0.1":
@@ -570,7 +588,8 @@ class Worker:
     def _describe(self, at: str) -> Wire:
         pod, process = self.pod, self._process
         ip = process.ip if process is not None and self._machine.state != "starting" else ""
-        return pod_status(pod, self._machine, ip, self._machinery.settings.host, at, _time)
+        status = pod_status(pod, self._machine, ip, self._machinery.settings.host, at, _time)
+        return with_tls(status, pod, at, self._machinery.fronts.standing_of(self.uid))
 
 
 def _time(seconds: float) -> str:

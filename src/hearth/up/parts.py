@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hearth.admission import Authority, FollowedConfig, serve_webhooks
 from hearth.api.activation import Autoscaler
+from hearth.api.inside import Terminator
 from hearth.api.names import (
     CLUSTER_DOMAIN,
     CONTROLLER_LABEL,
@@ -197,7 +198,14 @@ def make_node(
     )
     clock = SystemClock()
     events = EventRecorder(client, "hearth-node", clock)
-    agent = NodeAgent(client, informers, own, clock, events)
+
+    def make_terminator() -> Terminator:
+        from hearth.gateway import termination  # for those who need it
+
+        workers = settings.envoy_workers or os.cpu_count() or 1
+        return termination.Terminator(Path(settings.state) / "terminator", workers)
+
+    agent = NodeAgent(client, informers, own, clock, events, make_terminator)
     return agent, Part("node events", events.run)
 
 

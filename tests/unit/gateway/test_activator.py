@@ -44,6 +44,7 @@ class World:
         self.autoscaler = Scripted()
         self.routable: dict[ObjectKey, str] = {}
         self.instances: dict[ObjectKey, list[str]] = {}  #: of revisions with a limit
+        self.secure = False  #: instances are spoken to over TLS
         self.limits = Limits(lambda key: self.instances.get(key, []))
         self.activator = Activator(
             self.autoscaler,
@@ -51,6 +52,7 @@ class World:
             lambda key: TIMEOUT_S,
             self.limits,
             GatewaySettings(name="g", state=folder, **settings),
+            lambda: self.secure,
         )
         self.path = folder / "s"
         self.writers: list[asyncio.StreamWriter] = []
@@ -151,6 +153,28 @@ def test_a_request_with_an_instance_goes_at_once_and_nobody_is_asked(run):
         return answer["address"], world.autoscaler.asked
 
     assert run(act)[0] == ("10.0.0.9:8080", [])
+
+
+def test_over_tls_a_request_goes_where_tls_is_answered_for_the_instance(run):
+    async def act(world):
+        world.secure, world.routable[KEY] = True, "10.0.0.9:8080"
+        return await answer_to(await world.check())
+
+    answer = run(act)[0]
+    assert answer == {"address": "10.0.0.9:8112", "secure": "1", "content-length": "0"}
+
+
+def test_an_instance_for_which_tls_never_can_be_answered_is_refused_in_words(run):
+    async def act(world):
+        world.secure = True
+        reader = await world.check_held()
+        await world.autoscaler.answers.put(Activation("default/pod", "127.0.0.1:4711"))
+        answer = await answer_to(reader)
+        return answer["hearth-reply-status"], answer["hearth-reply-message"], world.activator.held
+
+    status, message, held = run(act)[0]
+    assert (status, held) == ("503", 0)
+    assert "system-internal-tls" in message
 
 
 def test_requests_of_one_revision_are_asked_for_once_and_go_together(run):

@@ -11,6 +11,7 @@ import envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2
 import envoy.extensions.filters.http.header_mutation.v3.header_mutation_pb2
 import envoy.extensions.filters.http.lua.v3.lua_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
+import envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2
 import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2
 import envoy.type.matcher.v3.http_inputs_pb2
@@ -21,7 +22,13 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 )
 from google.protobuf.json_format import ParseDict
 
-from hearth.gateway.bootstrap import MESSAGE_HEADER, REPLY_STATUSES, STATUS_HEADER, make_bootstrap
+from hearth.gateway.bootstrap import (
+    MESSAGE_HEADER,
+    REPLY_STATUSES,
+    SECURE_HEADER,
+    STATUS_HEADER,
+    make_bootstrap,
+)
 from hearth.gateway.translate import OWN_HEADERS, RETRY_HEADER
 
 
@@ -40,6 +47,10 @@ def bootstrap():
     )
     for listener in wire["static_resources"]["listeners"]:
         listener["filter_chains"][0].pop("transport_socket", None)  # of a type not known here
+        for one in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:
+            one.get("typed_config", {}).pop(
+                "clear_route_cache", None
+            )  # likewise, of set_filter_state
     return ParseDict(wire, Bootstrap())
 
 
@@ -90,7 +101,7 @@ def test_the_edge_asks_for_its_routes_and_the_node_says_its_name(bootstrap):
 )
 def test_a_held_request_is_answered_in_words_or_sent_on(bootstrap, listener, hold):
     manager = managers(bootstrap)[listener]
-    *replies, send = manager.route_config.virtual_hosts[0].routes
+    *replies, secure, send = manager.route_config.virtual_hosts[0].routes
     answered = {
         reply.match.headers[0].string_match.exact: reply.direct_response.status for reply in replies
     }
@@ -98,11 +109,13 @@ def test_a_held_request_is_answered_in_words_or_sent_on(bootstrap, listener, hol
     assert {reply.match.headers[0].name for reply in replies} == {STATUS_HEADER}
     assert send.route.cluster == hold
     assert not send.match.headers
+    assert secure.route.cluster == hold.replace("hold", "hold-tls")
+    assert secure.match.dynamic_metadata[0].path[0].key == SECURE_HEADER
 
 
 def test_the_check_comes_before_the_router_and_never_lets_pass_by_mistake(bootstrap):
     for name in ("cold", "cold-h2"):
-        first, last = managers(bootstrap)[name].http_filters
+        first, _, last = managers(bootstrap)[name].http_filters
         assert (last.name, last.HasField("config_discovery")) == ("cold-router", True)
         check = envoy.extensions.filters.http.ext_authz.v3.ext_authz_pb2.ExtAuthz()
         first.typed_config.Unpack(check)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
-from hearth.api.kinds import REVISION, ROUTE
-from hearth.api.meta import resource_version_of
+from hearth.api.kinds import CONFIG_MAP, REVISION, ROUTE
+from hearth.api.meta import ObjectKey, resource_version_of
 from hearth.client import Client
 from hearth.gateway.certificates import Certificates
 from hearth.gateway.programming import Programming
-from hearth.gateway.xds import CLUSTER, ENDPOINTS, ROUTES, SCOPES, Resources
+from hearth.gateway.translate import trust_name
+from hearth.gateway.trust import Trust
+from hearth.gateway.xds import CLUSTER, ENDPOINTS, ROUTES, SCOPES, SECRETS, Resources
 from hearth.kit.clock import SystemClock
+from hearth.kit.x509 import make_authority
 from hearth.runtime import Informers
 from tests.unit.fake_api import FakeApi
 from tests.unit.virtual import run_virtual
@@ -28,7 +33,10 @@ class World:
         self.resources = Resources()
         self.informers = Informers(Client(self.api))
         certificates = Certificates(self.informers, self.resources, SystemClock())
-        self.programming = Programming(self.informers, self.resources, certificates, 443, "mark")
+        trust = Trust(self.informers, self.resources, SystemClock(), "mark")
+        self.programming = Programming(
+            self.informers, self.resources, certificates, trust, 443, "mark"
+        )
 
     def route(self, name):
         """A Route of one Revision; returns the resourceVersion that must be programmed."""
@@ -155,3 +163,56 @@ def test_a_revision_that_a_route_names_is_waited_for_a_moment_but_not_for_ever()
         return len(world.resources.names(ROUTES))
 
     assert [run_virtual(story(comes))[0] for comes in (True, False)] == [1, 0]
+
+
+def network(world, to):
+    data = {"system-internal-tls": to}
+    wire = {"metadata": {"name": "config-network"}, "data": data}
+    world.api.put(CONFIG_MAP, wire, "knative-serving")
+
+
+def test_tls_to_instances_is_switched_on_and_off_with_all_that_it_needs(run):
+    async def act(world, group, tasks):
+        tasks.append(group.create_task(world.envoy()))
+        world.route("a")
+        await passes(1)
+        cluster, resources = "root/default/a-00001", world.resources
+        assert resources.names(ENDPOINTS) == {cluster}
+        assert resources.names(CLUSTER) == {cluster}
+        network(world, "Enabled")
+        await passes(1)
+        assert world.programming.speaks_tls
+        assert resources.names(CLUSTER) == {cluster, "hold-tls", "hold-tls-h2"}
+        assert resources.names(ENDPOINTS) == {f"tls/{cluster}"}
+        key = ObjectKey("root", "default", "a-00001")
+        assert world.programming.app_of(key, "10.0.0.1:8112") == "10.0.0.1:8080"
+        network(world, "Disabled")
+        await passes(1)
+        assert not world.programming.speaks_tls
+        assert resources.names(ENDPOINTS) == {cluster}
+        assert world.programming.app_of(key, "10.0.0.1:8112") == "10.0.0.1:8112"
+
+    run(act)
+
+
+def test_whom_instances_must_be_known_to_is_told_as_it_changes(run):
+    async def act(world, group, tasks):
+        now = datetime.now(UTC)
+        own, given = (make_authority(n, timedelta(days=2), now).certificate for n in ("a", "b"))
+        labels = {"hearth.dev/trust": "true"}
+        wire = {
+            "metadata": {"name": "domain-ca", "labels": labels},
+            "data": {"ca.crt": own.decode()},
+        }
+        world.api.put(CONFIG_MAP, wire, "hearth-system")
+        labels = {"networking.knative.dev/trust-bundle": "true"}
+        wire = {"metadata": {"name": "mine", "labels": labels}, "data": {"x.pem": given.decode()}}
+        world.api.put(CONFIG_MAP, wire, "knative-serving")
+        await passes(1)
+        secret = Secret()
+        found = world.resources.get(SECRETS, trust_name("mark"))
+        assert found is not None
+        secret.ParseFromString(found.value)
+        assert secret.validation_context.trusted_ca.inline_bytes == own + given
+
+    run(act)

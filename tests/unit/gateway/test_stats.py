@@ -69,3 +69,12 @@ def test_a_report_says_which_time_it_is_about():
     late = report()
     late.cluster_stats[0].load_report_interval.FromMilliseconds(1250)
     assert (interval_of(late), interval_of(LoadStatsRequest())) == (1.25, 0)
+
+
+def test_an_instance_that_is_reached_over_tls_is_named_by_its_app():
+    said = report(("pods", 2, 0))
+    where = {"socket_address": {"address": "10.0.0.1", "port_value": 8112}}
+    [pods] = said.cluster_stats[0].upstream_locality_stats
+    pods.upstream_endpoint_stats.add(address=where, total_requests_in_progress=2)
+    stats = Stats(lambda key: 0, app_of=lambda key, address: address.replace("8112", "8080"))
+    assert stats.take(said) == [stat(2, 0, 0, **{"10.0.0.1:8080": 2})]

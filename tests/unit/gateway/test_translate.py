@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from envoy.extensions.upstreams.http.v3.http_protocol_options_pb2 import HttpProtocolOptions
 
 from hearth.api.meta import ObjectKey
@@ -9,9 +10,11 @@ from hearth.gateway.translate import (
     OWN_HEADERS,
     RETRY_HEADER,
     make_cluster,
+    make_hold_clusters,
     make_load_assignment,
     make_route_configuration,
     make_scopes,
+    trust_name,
 )
 
 
@@ -30,7 +33,7 @@ def routing():
 
 @pytest.mark.parametrize("http2", [pytest.param(False, id="http1"), pytest.param(True, id="http2")])
 def test_a_revision_is_a_cluster_that_speaks_what_its_port_is_named(http2):
-    cluster = make_cluster(backend(http2=http2))
+    cluster = make_cluster(backend(http2=http2), "mark")
     assert cluster.name == "acme/default/hello-00001"
     assert cluster.type == cluster.EDS
     [packed] = cluster.typed_extension_protocol_options.values()
@@ -175,3 +178,39 @@ def test_every_name_of_a_route_leads_to_its_configuration():
     outside, inside = ["hello.default.localhost"], ["hello.default", "next-hello.default"]
     assert [key for key in keys if len(key) == 1] == [outside]
     assert [key for key in keys if len(key) == 2] == [[h, h] for h in sorted(outside + inside)]
+
+
+def tls_of(cluster):
+    [match] = cluster.transport_socket_matches
+    context = UpstreamTlsContext()
+    match.transport_socket.typed_config.Unpack(context)
+    return context
+
+
+def test_an_instance_must_prove_that_it_is_of_the_revisions_namespace():
+    assert not make_cluster(backend(), "mark").transport_socket_matches
+    cluster = make_cluster(replace(backend(), secure=True), "mark")
+    context = tls_of(cluster)
+    combined = context.common_tls_context.combined_validation_context
+    names = combined.default_validation_context.match_typed_subject_alt_names
+    assert [one.matcher.exact for one in names] == ["kn-user-default"] == [context.sni]
+    assert combined.validation_context_sds_secret_config.name == trust_name("mark")
+    assert cluster.eds_cluster_config.service_name == replace(backend(), secure=True).endpoints
+
+
+def test_instances_are_marked_for_tls_and_the_hold_is_not():
+    endpoints = Endpoints("tls/a/b/c", False, (("10.0.0.1", 8080),), secure=True)
+    pods, cold = make_load_assignment(endpoints).endpoints
+    [instance], [hold] = pods.lb_endpoints, cold.lb_endpoints
+    assert instance.endpoint.address.socket_address.port_value == 8112
+    assert instance.metadata.filter_metadata["envoy.transport_socket_match"]["tls"] is True
+    assert not hold.HasField("metadata")
+
+
+def test_requests_are_let_go_from_the_hold_over_tls_to_whom_the_authority_knows():
+    for name, cluster in make_hold_clusters("mark").items():
+        context = UpstreamTlsContext()
+        assert cluster.transport_socket.typed_config.Unpack(context), name
+        assert context.common_tls_context.validation_context_sds_secret_config.name == trust_name(
+            "mark"
+        )

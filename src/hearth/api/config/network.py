@@ -36,6 +36,7 @@ class NetworkConfig:
     tag_template: Template = DEFAULT_TAG_TEMPLATE
     external_domain_tls: bool = False
     cluster_local_domain_tls: bool = False
+    system_internal_tls: bool = False
     certificate_class: str = OWN_CERTIFICATE_CLASS  #: who issues certificates
     http_redirected: bool = False  #: ``http-protocol: Redirected``, where there is a certificate
     autocreate_domain_claims: bool = False
@@ -77,11 +78,6 @@ def read_network(data: Mapping[str, str]) -> NetworkConfig:
         ValueError: a key has a value that is not understood or cannot be had.
     """
     said = _Data(data)
-    if said.enabled("system-internal-tls") or said.flag("internal-encryption"):
-        raise ValueError(
-            "system-internal-tls: found Enabled, expected Disabled: requests go from the gateway "
-            "to instances in plain text (between Hearth's own parts TLS is always on)"
-        )
     return NetworkConfig(
         domain_template=_checked(said, "domain-template", "domainTemplate"),
         tag_template=_tags(said),
@@ -89,6 +85,8 @@ def read_network(data: Mapping[str, str]) -> NetworkConfig:
         external_domain_tls=said.text("external-domain-tls", "auto-tls", "autoTLS").lower()
         == "enabled",
         cluster_local_domain_tls=said.enabled("cluster-local-domain-tls"),
+        system_internal_tls=said.enabled("system-internal-tls")
+        or (not said.text("system-internal-tls") and said.flag("internal-encryption")),
         certificate_class=said.text(
             "certificate-class", "certificate.class", default=OWN_CERTIFICATE_CLASS
         ),

@@ -11,9 +11,10 @@ from hearth.api.meta import Wire, namespace_of
 from hearth.api.names import DOMAIN_CA, SYSTEM_NAMESPACE, TLS_SECRET
 from hearth.api.networking import is_of_another_namespace
 from hearth.api.tls import data_of, pair_of
+from hearth.api.trust import CA, bundle
 from hearth.client import Client
 from hearth.controllers.certificate.issuing import Issued, IssueError, Publish
-from hearth.controllers.core.trust import CA, brought_up_to_date, bundle, make_trust
+from hearth.controllers.core.trust import brought_up_to_date, make_trust
 from hearth.controllers.writing import create_or_get
 from hearth.kit.clock import Clock
 from hearth.kit.x509 import Pair, make_authority, make_certificate, read_pair

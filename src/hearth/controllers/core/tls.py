@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hearth.api.config import NetworkConfig
+from hearth.api.inside import SERVING_CERTS, names_of_instances
 from hearth.api.kinds import CERTIFICATE
 from hearth.api.meta import (
     Wire,
@@ -35,6 +36,7 @@ from hearth.api.names import (
     EXTERNAL_DOMAIN,
     HTTP_PROTOCOL_ANNOTATIONS,
     OWN_CERTIFICATE_CLASS,
+    SYSTEM_INTERNAL,
 )
 from hearth.controllers.core.conditions import Conditions
 from hearth.controllers.core.metadata import LAST_APPLIED_ANNOTATION, without
@@ -125,6 +127,27 @@ def make_certificate(
 def class_of(certificate: Wire) -> str:
     """Who is to issue it."""
     return _first(certificate, CERTIFICATE_CLASS_ANNOTATIONS)
+
+
+def make_serving_certificate(namespace: Wire, network: NetworkConfig) -> Wire:
+    """The Certificate that the namespace's instances show to the gateway."""
+    asked = network.certificate_class
+    inside = OWN_CERTIFICATE_CLASS if asked == ACME_CERTIFICATE_CLASS else asked
+    return {
+        "apiVersion": CERTIFICATE.api_version,
+        "kind": CERTIFICATE.kind,
+        "metadata": {
+            "name": SERVING_CERTS,
+            "namespace": name_of(namespace),
+            "ownerReferences": [owner_reference(namespace)],
+            "annotations": {CERTIFICATE_CLASS_ANNOTATION: inside},
+            "labels": {CERTIFICATE_TYPE_LABEL: SYSTEM_INTERNAL},
+        },
+        "spec": {
+            "dnsNames": names_of_instances(name_of(namespace)),
+            "secretName": SERVING_CERTS,
+        },
+    }
 
 
 def type_of(certificate: Wire) -> str:

@@ -19,7 +19,7 @@ from hearth.api.meta import (
     spec_of,
     status_of,
 )
-from hearth.api.names import CERTIFICATE_TYPE_LABEL, CLUSTER_LOCAL_DOMAIN
+from hearth.api.names import CERTIFICATE_TYPE_LABEL, CLUSTER_LOCAL_DOMAIN, SYSTEM_INTERNAL
 from hearth.api.networking import is_of_another_namespace
 from hearth.kit.x509 import Facts
 
@@ -39,6 +39,8 @@ def secrets_of_certificate(certificate: Wire, tenant: str) -> dict[str, ObjectKe
     spec = spec_of(certificate)
     if not spec.get("secretName") or is_deleting(certificate):
         return {}
+    if labels_of(certificate).get(CERTIFICATE_TYPE_LABEL) == SYSTEM_INTERNAL:
+        return {}  # of instances
     namespace = namespace_of(certificate)
     key = ObjectKey(tenant, namespace, str(spec["secretName"]))
     hosts = (str(host) for host in spec.get("dnsNames") or ())

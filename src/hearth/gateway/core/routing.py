@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from hearth.api.inside import answers_tls
 from hearth.api.meta import (
     ObjectKey,
     Wire,
@@ -50,6 +51,7 @@ class Backend:
     bursts: bool = True  #: target-burst-capacity is not 0: see ``activator``
     start_s: int = 0  #: responseStartTimeoutSeconds; 0 is none
     idle_s: int = 0  #: idleTimeoutSeconds: between any two bytes of the response; 0 is none
+    secure: bool = False  #: its instances are spoken to over TLS
 
     @property
     def answer_s(self) -> int:
@@ -64,6 +66,11 @@ class Backend:
     def cluster(self) -> str:
         """The cluster's name."""
         return cluster_name(self.key)
+
+    @property
+    def endpoints(self) -> str:
+        """The name of its endpoints: others when they are spoken to in another way."""
+        return f"tls/{self.cluster}" if self.secure else self.cluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +144,11 @@ class Routing:
 class Endpoints:
     """A cluster's instances; without any its requests are held."""
 
-    cluster: str
+    name: str
     http2: bool
     addresses: tuple[tuple[str, int], ...]
     admitted: bool = False  #: the activator sends each request to its instance: it has a limit
+    secure: bool = False  #: they are spoken to over TLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +174,8 @@ def parse_cluster_name(name: str) -> ObjectKey:
     return ObjectKey(*name.split("/"))
 
 
-def make_backend(key: ObjectKey, revision: Wire) -> Backend:
-    """A revision as a cluster."""
+def make_backend(key: ObjectKey, revision: Wire, *, secure: bool = False) -> Backend:
+    """A revision as a cluster; ``secure``: its instances are spoken to over TLS."""
     spec = spec_of(revision)
     ports = user_container(spec).get("ports") or [{}]
     return Backend(
@@ -179,6 +187,7 @@ def make_backend(key: ObjectKey, revision: Wire) -> Backend:
         start_s=int(spec.get("responseStartTimeoutSeconds") or 0),
         idle_s=int(spec.get("idleTimeoutSeconds") or 0),
         bursts=_burst_capacity(revision) != 0,
+        secure=secure,
     )
 
 
@@ -192,7 +201,12 @@ def _burst_capacity(revision: Wire) -> float:
 
 
 def make_routing(
-    route: Wire, tenant: str, find: FindRevision, mappings: Iterable[Mapped] = ()
+    route: Wire,
+    tenant: str,
+    find: FindRevision,
+    mappings: Iterable[Mapped] = (),
+    *,
+    secure: bool = False,
 ) -> Routing | None:
     """A Route's hosts; None while it has no traffic or a revision is not known yet."""
     namespace, name = namespace_of(route), name_of(route)
@@ -204,7 +218,7 @@ def make_routing(
         revision = find(key)
         if revision is None:
             return None
-        backend = make_backend(key, revision)
+        backend = make_backend(key, revision, secure=secure)
         weight = Weight(backend, int(target.get("percent") or 0))
         if weight.percent:
             own.append(weight)
@@ -273,5 +287,14 @@ def _inside(name: str, namespace: str) -> tuple[str, ...]:
 
 def make_endpoints(backend: Backend, pods: Iterable[Wire]) -> Endpoints:
     """The instances among a revision's pods."""
-    addresses = sorted(app_address(pod, backend.port) for pod in pods if is_routable(pod))
-    return Endpoints(backend.cluster, backend.http2, tuple(addresses), bool(backend.limit))
+    addresses = sorted(
+        app_address(pod, backend.port) for pod in pods if is_reached(pod, secure=backend.secure)
+    )
+    return Endpoints(
+        backend.endpoints, backend.http2, tuple(addresses), bool(backend.limit), backend.secure
+    )
+
+
+def is_reached(pod: Wire, *, secure: bool) -> bool:
+    """Whether requests may be sent to the pod; over TLS alone if that is ``secure``."""
+    return is_routable(pod) and (answers_tls(pod) or not secure)

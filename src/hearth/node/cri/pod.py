@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from hearth.api.errors import ApiError
+from hearth.api.inside import Front
 from hearth.api.meta import Wire, labels_of, metadata, name_of, namespace_of, spec_of, uid_of
 from hearth.api.names import REVISION_LABEL
 from hearth.api.pods import container_port
@@ -23,6 +24,7 @@ from hearth.kit.times import rfc3339
 from hearth.node.cgroups import Limits
 from hearth.node.core.containers import Container, Place, status_of_pod
 from hearth.node.core.etc import hosts_text
+from hearth.node.core.fronts import with_tls
 from hearth.node.core.lifecycle import LAST_WORDS_S, Ended
 from hearth.node.core.storage import Used, on_disk
 from hearth.node.cri import api_pb2 as pb
@@ -225,6 +227,9 @@ class ContainerPod:
         self._ip = told.status.network.ip or runtime.settings.host
         self._pid = int(json.loads(told.info["info"])["pid"])
         (self._folder / "hosts").write_text(hosts_text(pod, self._ip))
+        port, network = container_port(spec_of(pod)), f"/proc/{self._pid}/ns/net"
+        front = Front(self.uid, namespace_of(pod), self._ip, port, network)
+        runtime.fronts.want(front, self._status.changed)
 
     async def _handler(self) -> str:
         """The runtime handler of the pod's RuntimeClass."""
@@ -547,6 +552,7 @@ class ContainerPod:
 
     async def _remove(self) -> None:
         """Remove sandbox, containers, volumes and groups."""
+        self._runtime.fronts.forget(self.uid)
         sandbox, self._sandbox = self._sandbox, ""
         if sandbox and self._opened is not None:
             try:
@@ -563,7 +569,8 @@ class ContainerPod:
 
     def _describe(self, now: str) -> Wire:
         place = Place(self._ip, self._runtime.settings.host, self._evicted)
-        return status_of_pod(self.pod, self._all, place, now, _time)
+        status = status_of_pod(self.pod, self._all, place, now, _time)
+        return with_tls(status, self.pod, now, self._runtime.fronts.standing_of(self.uid))
 
 
 class _Heard:

@@ -9,9 +9,7 @@ from pathlib import Path
 from hearth.api.errors import NotFound
 from hearth.api.kinds import RUNTIME_CLASS
 from hearth.api.meta import Wire
-from hearth.client import Client
 from hearth.kit.tasks import TaskGroup
-from hearth.node.cgroups import Cgroups
 from hearth.node.core.dns import Resolving, resolving_of
 from hearth.node.cri import pause
 from hearth.node.cri.client import Cri, CriError
@@ -24,11 +22,7 @@ from hearth.node.cri.containerd import (
 )
 from hearth.node.cri.images import Images
 from hearth.node.imageserver import ImagesRefused
-from hearth.node.network import PodNetwork
-from hearth.node.probelog import ProbeLog
-from hearth.node.settings import NodeSettings
-from hearth.node.volumes import Volumes
-from hearth.runtime import EventRecorder
+from hearth.node.worker import Machinery
 
 __all__ = ["ContainerRuntime", "NoContainerRuntime", "NoSuchHandler", "Opened"]
 
@@ -49,32 +43,16 @@ class Opened:
 class ContainerRuntime:
     """Belongs to one event loop."""
 
-    def __init__(
-        self,
-        client: Client,
-        settings: NodeSettings,
-        events: EventRecorder,
-        volumes: Volumes,
-        cgroups: Cgroups | None,
-        network: PodNetwork | None,
-    ) -> None:
-        """Prepare it; nothing is started yet.
-
-        Args:
-            client: reads secrets and writes statuses.
-            settings: of the node.
-            events: are recorded on pods.
-            volumes: of the node's pods.
-            cgroups: below which pods are put; None for containerd's own place.
-            network: of the node's pods; None when pods have no network of their own.
-        """
-        self.client = client
-        self.probe_log: ProbeLog | None = None  #: is told of HTTP probes
-        self.settings = settings
-        self.events = events
-        self.volumes = volumes
-        self.cgroups = cgroups
-        self._network = network
+    def __init__(self, shared: Machinery) -> None:
+        """Prepare it; nothing is started yet. ``shared`` is what all pods of the node share."""
+        self.client = shared.client
+        self.settings = shared.settings
+        self.events = shared.events
+        self.volumes = shared.volumes
+        self.cgroups = shared.cgroups
+        self.probe_log = shared.probe_log
+        self.fronts = shared.fronts
+        self._network = shared.network.for_containers if shared.network is not None else None
         self._containerd: Containerd | None = None
         self._opened: Opened | None = None
         self._lock = asyncio.Lock()

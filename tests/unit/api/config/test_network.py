@@ -38,6 +38,8 @@ def test_templates(text, want):
         ("external-domain-tls", "Enabled", "external_domain_tls"),
         ("auto-tls", "enabled", "external_domain_tls"),
         ("cluster-local-domain-tls", "Enabled", "cluster_local_domain_tls"),
+        ("system-internal-tls", "enabled", "system_internal_tls"),
+        ("internal-encryption", "true", "system_internal_tls"),
         ("http-protocol", "Redirected", "http_redirected"),
         ("autocreate-cluster-domain-claims", "true", "autocreate_domain_claims"),
     ],
@@ -66,7 +68,7 @@ def test_the_newer_of_two_names_wins():
         ({"autocreate-cluster-domain-claims": "yes"}, "expected true or false"),
         ({"default-external-scheme": "ftp"}, "expected http or https"),
         ({"rollout-duration": "-1"}, "rollout-duration: found '-1'"),
-        ({"system-internal-tls": "Enabled"}, "system-internal-tls: found Enabled"),
+        ({"system-internal-tls": "on"}, "expected Enabled or Disabled"),
         ({"cluster-local-domain-tls": "on"}, "expected Enabled or Disabled"),
     ],
 )

@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from hearth.api.errors import NotFound
-from hearth.api.kinds import CONFIG_MAP, NAMESPACE, SECRET
-from hearth.kit.x509 import make_authority, read_trusted
+from hearth.api.kinds import CERTIFICATE, CONFIG_MAP, NAMESPACE, SECRET
+from hearth.api.tls import pair_of
+from hearth.kit.x509 import make_authority, read_pair, read_trusted
 from tests.unit.controllers.world import START, World, tell
 
 TRUST = "hearth-trust"
@@ -79,5 +80,30 @@ def test_a_map_of_that_name_that_is_a_users_is_left_alone():
         await world.settle()
         assert world.api.get(CONFIG_MAP, TRUST, "default")["data"] == {"mine": "1"}
         assert {note[1:3] for note in world.notes.taken} == {("Warning", "NotOwned")}
+
+    tell(story)
+
+
+def test_instances_of_a_namespace_with_revisions_get_a_certificate_when_they_need_one():
+    async def story(world: World):
+        for name in ("default", "empty"):
+            world.api.put(NAMESPACE, {"metadata": {"name": name}}, "")
+        world.service(annotations={"autoscaling.knative.dev/initial-scale": "0"})
+        await world.settle()
+        assert world.api.all(CERTIFICATE) == []
+        wire = {"metadata": {"name": "config-network"}, "data": {"system-internal-tls": "Enabled"}}
+        world.api.put(CONFIG_MAP, wire, "knative-serving")
+        world.gateway()
+        await world.settle()
+        [one] = world.api.all(CERTIFICATE)
+        assert (one["metadata"]["namespace"], one["metadata"]["name"]) == (
+            "default",
+            "serving-certs",
+        )
+        secret = world.api.get(SECRET, "serving-certs", "default")
+        assert read_pair(pair_of(secret)).names == ("kn-user-default", "data-plane.knative.dev")
+        world.api.remove(SECRET, "serving-certs", "default")
+        await world.settle()
+        assert world.api.get(SECRET, "serving-certs", "default")["data"] != secret["data"]
 
     tell(story)

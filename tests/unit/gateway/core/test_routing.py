@@ -163,3 +163,18 @@ def test_plain_http_is_redirected_as_the_status_says():
         target("hello-00001", 100), annotations=annotations, mappings=[mapped]
     ).hosts
     assert (own.redirected, shop.redirected) == (True, False)
+
+
+def secured(ip, answers="True"):
+    found = pod(ip)
+    found["status"]["conditions"].append({"type": "hearth.dev/TLS", "status": answers})
+    return found
+
+
+def test_over_tls_only_pods_for_which_it_is_answered_are_instances():
+    pods = [secured("10.0.0.1"), secured("10.0.0.2", "False"), pod("10.0.0.3")]
+    plain, secure = make_backend(KEY, revision()), make_backend(KEY, revision(), secure=True)
+    assert len(make_endpoints(plain, pods).addresses) == 3
+    found = make_endpoints(secure, pods)
+    assert (found.addresses, found.secure) == ((("10.0.0.1", 8080),), True)
+    assert found.name != make_endpoints(plain, pods).name, "Envoy goes over to others at once"
