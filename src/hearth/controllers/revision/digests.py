@@ -44,6 +44,7 @@ AskRegistry: TypeAlias = Callable[[Image, Sequence[Credential], float], Awaitabl
 class _Asked:
     """What is known of one revision."""
 
+    uid: str
     answer: Resolution = field(default_factory=Resolving)
     failures: int = 0
     task: asyncio.Task[None] | None = None
@@ -63,27 +64,30 @@ class Digests:
         self._ask = ask
         self._nodes = nodes
         self._config = config
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[ObjectKey, _Asked] = {}
         self._tasks = TaskGroup()
         #: told of a revision of which more is known
         self.on_news: Callable[[ObjectKey], None] = lambda key: None
 
     def of(self, key: ObjectKey, revision: Wire) -> Resolution:
         """What is known; begins to find out if it is nothing."""
-        uid = uid_of(revision)
         skipped = self._config().unresolved_registries
         tags = {} if is_resolved(revision) else tags_of(revision, skipped)
         if not tags:
-            self._asked.pop(uid, None)
+            self.forget(key)
             return Resolved({})
-        asked = self._asked.setdefault(uid, _Asked())
+        asked = self._asked.get(key)
+        if asked is None or asked.uid != uid_of(revision):
+            self.forget(key)
+            asked = self._asked[key] = _Asked(uid_of(revision))
         if asked.task is None and not isinstance(asked.answer, Resolved):
-            asked.task = self._tasks.start(self._find(key, revision, tags), name=f"digests {key}")
+            finding = self._find(key, asked, revision, tags)
+            asked.task = self._tasks.start(finding, name=f"digests {key}")
         return asked.answer
 
-    def forget(self, revision: Wire) -> None:
-        """It is on its way out."""
-        asked = self._asked.pop(uid_of(revision), None)
+    def forget(self, key: ObjectKey) -> None:
+        """Nothing more is to be found out about the revision."""
+        asked = self._asked.pop(key, None)
         if asked is not None and asked.task is not None:
             asked.task.cancel()
 
@@ -94,8 +98,9 @@ class Digests:
         finally:
             await self._tasks.close()
 
-    async def _find(self, key: ObjectKey, revision: Wire, tags: dict[str, str]) -> None:
-        asked = self._asked[uid_of(revision)]
+    async def _find(
+        self, key: ObjectKey, asked: _Asked, revision: Wire, tags: dict[str, str]
+    ) -> None:
         if asked.failures:
             await asyncio.sleep(backoff_s(asked.failures, base_s=1, max_s=_AGAIN_MAX_S))
         try:

@@ -34,8 +34,8 @@ class FindDigests(Protocol):
         """What is known; the revision is reconciled again when more is."""
         ...
 
-    def forget(self, revision: Wire) -> None:
-        """It is on its way out."""
+    def forget(self, key: ObjectKey) -> None:
+        """The revision is gone, or on its way out."""
         ...
 
 
@@ -57,8 +57,7 @@ class RevisionReconciler:
         """Write what is missing; look again at the progress deadline while it deploys."""
         revision = self.revisions.get(key)
         if revision is None or is_deleting(revision):
-            if revision is not None:
-                self.digests.forget(revision)
+            self.digests.forget(key)
             return Result()
         now, config = self.clock.now(), self.deployment()
         found = self.digests.of(key, revision)
