@@ -7,6 +7,7 @@ and acknowledged. Also what 1,000 services add to Envoy's memory.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import tempfile
 import time
@@ -18,6 +19,7 @@ from hearth.api.meta import ObjectKey
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight
 from hearth.gateway.envoy import Envoy, free_port
+from hearth.gateway.listeners import Addresses, make_listeners
 from hearth.gateway.translate import (
     make_cluster,
     make_load_assignment,
@@ -38,10 +40,12 @@ async def _measure(services: int) -> dict[str, object]:
     resources, port = Resources(), free_port("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="hearth-bench-") as folder:
         paths = {name: f"{folder}/{name}" for name in ("xds", "activator", "admin")}
-        names = ("https", "inside", "inside_https")
-        others = {name: ("127.0.0.1", free_port("127.0.0.1", 0)) for name in names}
+        others = [("127.0.0.1", free_port("127.0.0.1", 0)) for _ in range(3)]
+        addresses = Addresses(("127.0.0.1", port), *others)
+        listeners = Path(folder) / "listeners.json"
+        listeners.write_text(json.dumps(make_listeners(addresses)))
         config = make_bootstrap(
-            name="bench", edge=("127.0.0.1", port), mark="mark", **others, **paths
+            name="bench", addresses=addresses, listeners=str(listeners), mark="mark", **paths
         )
         server = await serve_xds(resources, f"unix:{paths['xds']}", lambda report: None, 0.1)
         envoy = Envoy(config, Path(folder), 2, outlives=False)

@@ -26,7 +26,7 @@ from hearth.api.activation import (
 )
 from hearth.api.errors import NotFound
 from hearth.api.kinds import DOMAIN_MAPPING, LEASE, POD, REVISION, ROUTE
-from hearth.api.meta import annotations_of, resource_version_of
+from hearth.api.meta import ROOT, ObjectKey, annotations_of, resource_version_of
 from hearth.api.names import (
     PROGRAMMED_ANNOTATION,
     PROGRAMMED_DOMAINS_ANNOTATION,
@@ -36,6 +36,8 @@ from hearth.api.names import (
 )
 from hearth.client import Client
 from hearth.gateway import Gateway, GatewaySettings
+from hearth.gateway.core.routing import cluster_name
+from hearth.gateway.xds import ENDPOINTS
 from hearth.kit.clock import SystemClock
 from hearth.runtime import Informers
 from tests.system.running import command_line, processes_below
@@ -162,6 +164,13 @@ class Edge:
         conditions = [{"type": "Ready", "status": str(ready)}]
         status = {"phase": "Running", "podIP": "127.0.0.1", "conditions": conditions}
         self.api.put(POD, {"metadata": meta, "spec": {}, "status": status})
+
+    async def has_instance(self, revision: str) -> None:
+        """Return once Envoy has an instance of the revision."""
+        key = ObjectKey(ROOT, "default", revision)
+        programming, resources = self.gateway._programming, self.gateway._resources
+        await until(lambda: programming.instance_of(key) is not None, 10, f"{revision} is seen")
+        await resources.wait_acknowledged(ENDPOINTS, [cluster_name(key)])
 
     @property
     def programmed(self) -> int:

@@ -41,6 +41,7 @@ async def service_with(edge: Edge, name: str, state: str, address: str, **more):
     revision = await edge.service(name, **more)
     if state == "warm":
         edge.pod(f"{name}-pod", revision, int(address.rpartition(":")[2]))
+        await edge.has_instance(revision)
     await edge.autoscaler.answers(revision, address)
     return revision
 

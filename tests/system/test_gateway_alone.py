@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from hearth.api.meta import ObjectKey
 from hearth.gateway.bootstrap import make_bootstrap
 from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight
 from hearth.gateway.envoy import Envoy, free_ports
+from hearth.gateway.listeners import Addresses, make_listeners
 from hearth.gateway.translate import (
     make_cluster,
     make_load_assignment,
@@ -84,10 +86,12 @@ def alone(tmp_path):
         async def whole():
             port, *others = free_ports(*(("127.0.0.1", 0) for _ in range(4)))
             paths = {name: str(tmp_path / name) for name in ("xds", "activator", "admin")}
-            names = ("https", "inside", "inside_https")
-            listening = {name: ("127.0.0.1", at) for name, at in zip(names, others, strict=True)}
-            edge = ("127.0.0.1", port)
-            config = make_bootstrap(name="g", edge=edge, mark="mark", **listening, **paths)
+            addresses = Addresses(("127.0.0.1", port), *(("127.0.0.1", at) for at in others))
+            listeners = tmp_path / "listeners.json"
+            listeners.write_text(json.dumps(make_listeners(addresses)))
+            config = make_bootstrap(
+                name="g", addresses=addresses, listeners=str(listeners), mark="mark", **paths
+            )
             world = Alone(tmp_path, port)
             xds = await serve_xds(
                 world.resources, f"unix:{paths['xds']}", lambda report: None, interval_s=1.0

@@ -71,6 +71,7 @@ def on_app(tmp_path):
                 revision = await edge.service("t", **spec)
                 if warm:
                     edge.pod("t-pod", revision, app.port)
+                    await edge.has_instance(revision)
                 await asyncio.wait_for(story(edge, app), 30)
 
         play(whole)

@@ -39,6 +39,7 @@ from hearth.gateway.core.cold_starts import durations
 from hearth.gateway.core.slots import QUEUED_PER_SLOT
 from hearth.gateway.limits import Limits, accepts, stream_name
 from hearth.gateway.settings import GatewaySettings
+from hearth.gateway.spans import Parent, Spans, activation
 from hearth.gateway.translate import SLOT_HEADER, START_HEADER
 from hearth.kit.tasks import TaskGroup
 
@@ -82,6 +83,7 @@ class _Held:
     suspicious: bool  #: an instance that it was sent to refused it
     reply: Callable[[bytes], None]
     admission: Admission | None  #: of a revision with a containerConcurrency
+    traceparent: str = ""
     timer: asyncio.TimerHandle | None = None  #: ends the hold
 
 
@@ -144,6 +146,7 @@ class Activator:
         self._let_go: defaultdict[ObjectKey, _LetGo] = defaultdict(_LetGo)
         self._tasks = TaskGroup()
         self.held = 0  #: requests held now
+        self.spans = Spans()  #: of those that are traced
         #: told when requests are held for a revision that had none held before
         self.on_hold: Callable[[ObjectKey], None] = lambda key: None
 
@@ -349,6 +352,7 @@ class Activator:
             instruments.activation_failed(error.failure.reason, time.monotonic() - waiting.since_s)
             for held in list(waiting.requests):
                 self.drop(held, "failed")
+                self._trace(held, Activation("", "", source="none"), error.failure.message)
                 held.reply(_answer(error.failure))
             return
         except (ConnectionError, TimeoutError) as error:
@@ -410,6 +414,18 @@ class Activator:
             return f"address: {tls_address(address)}\r\n{SECURE_HEADER}: 1\r\n".encode()
         return f"address: {address}\r\n".encode()
 
+    def _trace(self, held: _Held, got: Activation, fault: str = "") -> None:
+        """A request that was held is so no longer."""
+        if not self.spans.wanted or (parent := Parent.of(held.traceparent)) is None:
+            return
+        about = {
+            "k8s.namespace.name": held.key.namespace,
+            "kn.revision.name": held.key.name,
+            "hearth.source": got.source,
+        }
+        took_s = time.monotonic() - held.since_s
+        self.spans.add(activation(parent, took_s, got.phases_s, about, fault))
+
     def _release(self, requests: list[_Held], got: Activation) -> None:
         for held in requests:
             waiting = self._waiting.get(held.key)
@@ -418,6 +434,7 @@ class Activator:
                 if cold:
                     since_answer_s = time.monotonic() - waiting.answered_s
                     instruments.phases(cold, {"released": since_answer_s})
+                self._trace(held, got)
                 self._note(held, got.address)
                 held.reply(_send_to(self._where(got.address), held, got, cold))
 
@@ -465,6 +482,7 @@ class _Check(asyncio.Protocol):
             suspicious=attempt.isdigit() and int(attempt) > 1,
             reply=self._reply,
             admission=_admission(headers.get(SLOT_HEADER, ""), attempt),
+            traceparent=headers.get("traceparent", ""),
         )
         self._activator.hold(self._held)
 

@@ -32,11 +32,14 @@ from hearth.gateway.core.routing import cluster_name, parse_cluster_name
 from hearth.gateway.envoy import Envoy, Record, earlier_envoy, free_ports, socket_folder
 from hearth.gateway.envoy_stats import as_ours, envoy_stats
 from hearth.gateway.limits import Limits
+from hearth.gateway.listeners import Addresses
 from hearth.gateway.logserver import LogServer
 from hearth.gateway.programming import Programming
 from hearth.gateway.requestlog import RequestLog
 from hearth.gateway.settings import GatewaySettings
+from hearth.gateway.spans import Spans
 from hearth.gateway.stats import Stats, interval_of
+from hearth.gateway.tracing import Traces
 from hearth.gateway.tracking import Tracking
 from hearth.gateway.trust import Trust
 from hearth.gateway.xds import Resources, serve_xds
@@ -93,6 +96,7 @@ class Gateway:
             settings,
             lambda: self._programming.speaks_tls,
         )
+        self._activator.spans = self._spans = Spans()
         self._programming.on_instance = self._activator.instance_appeared
         self._programming.on_pods = self._limits.instances_changed
         self._tracking = tracking = Tracking()
@@ -104,10 +108,20 @@ class Gateway:
         self._logs = LogServer(
             self._request_log, self._programming.pod_of, clock, settings.logs_host
         )
+        self._traces = Traces(informers, self._resources, settings, self._addresses(), self._spans)
         self._reports: asyncio.Queue[StatReport] = asyncio.Queue(_REPORTS_MAX)
         self._logs_url = ""  #: where the log of requests is served
         self._admin: Path | None = None  #: Envoy's own socket, while it runs
         self.ready = asyncio.Event()  #: set once requests are answered
+
+    def _addresses(self) -> Addresses:
+        settings = self._settings
+        return Addresses(
+            edge=(settings.host, self.http_port),
+            https=(settings.host, self.https_port),
+            inside=(settings.inside_host, self.inside_port),
+            inside_https=(settings.inside_host, self.inside_https_port),
+        )
 
     def parts(self) -> list[Part]:
         """What must run."""
@@ -126,16 +140,12 @@ class Gateway:
         activator = await self._activator.serve(sockets / "activator")
         config = make_bootstrap(
             name=settings.name,
-            edge=(settings.host, self.http_port),
-            https=(settings.host, self.https_port),
-            inside=(settings.inside_host, self.inside_port),
-            inside_https=(settings.inside_host, self.inside_https_port),
+            addresses=self._addresses(),
+            listeners=str(self._traces.listeners),
             xds=f"{sockets}/xds",
             activator=f"{sockets}/activator",
             admin=f"{sockets}/admin",
             mark=self._mark,
-            headers_timeout_s=settings.headers_timeout_s,
-            body_timeout_s=settings.body_timeout_s,
         )
         envoy = Envoy(config, settings.state, settings.workers, outlives=settings.outlives)
         envoy.on_death = self._envoy_died
@@ -146,11 +156,13 @@ class Gateway:
                 await self._informers.wait_synced()
                 self._programming.follow()
                 self._request_log.follow()
+                self._traces.follow()
                 await self._programming.prime()
                 xds = await self._serve_xds(sockets)
                 group.create_task(self._programming.run(), name="programming")
                 group.create_task(envoy.run(), name="envoy")
                 group.create_task(self._send_reports(), name="stats")
+                group.create_task(self._spans.run(), name="spans")
                 group.create_task(self._request_log.run(self._admin), name="request log")
                 self._logs_url = self._logs.listen()
                 group.create_task(self._logs.run(self._client), name="request log server")

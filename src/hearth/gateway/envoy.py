@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from hearth.gateway.admin import Admin
-from hearth.gateway.bootstrap import Config
+from hearth.gateway.listeners import Config
 from hearth.gateway.process import Process, started_at
 from hearth.gateway.sockets import can_migrate, listening_sockets
 from hearth.kit.files import write_private
@@ -33,6 +33,9 @@ _PR_SET_PDEATHSIG = 1
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 2.0
 _RESTART_MAX_S = 2.0  #: longest pause before another start
+#: When a listener changes, connections of the old one are told to end with their next answer;
+#: what has not ended by then, such as a WebSocket, is cut.
+_DRAIN_S = 600
 _FLUSH_MS = 200  #: what is logged of requests may be in memory for so long
 _SOCKET_PATH_MAX = 100  #: the kernel takes 107 characters
 _LOG_MAX_BYTES = 10 * 2**20
@@ -129,12 +132,8 @@ def earlier_envoy(folder: Path) -> Record | None:
 
 
 def _addresses(config: Config) -> dict[str, tuple[str, int]]:
-    sockets = {
-        listener["name"]: listener["address"]["socket_address"]
-        for listener in config["static_resources"]["listeners"]
-        if "address" in listener
-    }
-    return {name: (found["address"], found["port_value"]) for name, found in sockets.items()}
+    found = config["node"].get("metadata", {}).get("addresses", {})  # a terminator notes none
+    return {name: (host, port) for name, (host, port) in found.items()}
 
 
 class Envoy:
@@ -217,7 +216,8 @@ class Envoy:
             if self._log.stat().st_size > _LOG_MAX_BYTES:
                 self._log.replace(self._log.with_suffix(".old"))
         arguments = [str(envoy_path()), "-c", str(path), "--disable-hot-restart", "-l", "warn"]
-        arguments += ["--concurrency", str(self._workers), "--drain-time-s", "1"]
+        arguments += ["--concurrency", str(self._workers), "--drain-time-s", str(_DRAIN_S)]
+        arguments += ["--drain-strategy", "immediate"]
         arguments += ["--file-flush-interval-msec", str(_FLUSH_MS)]
         with self._log.open("ab") as out:
             child = subprocess.Popen(

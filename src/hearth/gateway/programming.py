@@ -319,7 +319,8 @@ class Programming:
     def _drop_clusters(self) -> None:
         self._users = +self._users
         used = {backend.cluster for backend in self._users}
-        gone = self._resources.names(CLUSTER) - used - self._kept
+        found = {name for name in self._resources.names(CLUSTER) if "/" in name}  # revisions'
+        gone = found - used
         self._resources.remove(CLUSTER, gone)
         for name in gone:
             self.on_endpoints(name, False)

@@ -22,8 +22,8 @@ from hearth.api.kinds import CONFIG_MAP
 from hearth.api.logs import Query
 from hearth.api.names import KNATIVE_NAMESPACE
 from hearth.gateway.core.request_log import Entry, filled
+from hearth.gateway.observing import make_routers
 from hearth.gateway.settings import GatewaySettings
-from hearth.gateway.translate import make_routers
 from hearth.gateway.xds import EXTENSIONS, Resources
 from hearth.runtime import Informers
 from hearth.runtime.following import Followed

@@ -19,8 +19,9 @@ from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.json_format import ParseDict
 
 from hearth.api.inside import TLS_PORT, Front
-from hearth.gateway.bootstrap import Config, pipe_cluster, xds_source
+from hearth.gateway.bootstrap import pipe_cluster, xds_source
 from hearth.gateway.envoy import Envoy, socket_folder
+from hearth.gateway.listeners import Config
 from hearth.gateway.translate import ADS, CIRCUIT_BREAKERS, TLS_PARAMETERS, TYPES
 from hearth.gateway.xds import LISTENERS, SECRETS, Resources, serve_xds
 from hearth.kit.x509 import Pair

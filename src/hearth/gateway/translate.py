@@ -6,31 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-import envoy.extensions.access_loggers.file.v3.file_pb2
-import envoy.extensions.access_loggers.filters.cel.v3.cel_pb2
-import envoy.extensions.filters.http.router.v3.router_pb2
 import envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2
 import envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2
 import envoy.extensions.transport_sockets.tls.v3.tls_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2  # noqa: F401 - known by name
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
-from envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.config.route.v3.scoped_route_pb2 import ScopedRouteConfiguration
 from google.protobuf.json_format import ParseDict
 
-from hearth.api.config.request_log import RequestLogTemplate
 from hearth.api.inside import TLS_PORT, name_of_instances
-from hearth.gateway.core.request_log import make_format
 from hearth.gateway.core.routing import Backend, Endpoints, Host, Routing, Weight, shares
 
 M = TypeVar("M")
 
 TYPES = "type.googleapis.com/envoy"
 ADS = {"ads": {}, "resource_api_version": "V3"}
-ROUTER = f"{TYPES}.extensions.filters.http.router.v3.Router"
-EDGE_ROUTER, COLD_ROUTER = "router", "cold-router"  #: their configuration comes by discovery
 TLS_PARAMETERS = {  #: between the gateway and instances; as Knative
     "tls_minimum_protocol_version": "TLSv1_3",
     "tls_maximum_protocol_version": "TLSv1_3",
@@ -430,39 +422,3 @@ def _scope(name: str, route: str, *key: str) -> ScopedRouteConfiguration:
         "key": {"fragments": [{"string_key": part} for part in key]},
     }
     return ParseDict(wire, ScopedRouteConfiguration())
-
-
-def make_routers(template: RequestLogTemplate | None, path: str) -> dict[str, TypedExtensionConfig]:
-    """What the routers do, if it is more than route: log requests to the file ``path``.
-
-    The edge's router logs what it sends to instances, and not what it sends to ``cold``, whose own
-    router does.
-    """
-    if template is None:
-        return {}
-    to_instances = {
-        "extension_filter": {
-            "name": "envoy.access_loggers.extension_filters.cel",
-            "typed_config": {
-                "@type": f"{TYPES}.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
-                "expression": "!upstream.address.startsWith('envoy:')",
-            },
-        }
-    }
-    edge = {**_to_file(path, make_format(template)), "filter": to_instances}
-    cold = _to_file(path, make_format(template, cold=True))
-    return {
-        EDGE_ROUTER: _logging_router(EDGE_ROUTER, edge),
-        COLD_ROUTER: _logging_router(COLD_ROUTER, cold),
-    }
-
-
-def _to_file(path: str, log_format: dict[str, Any]) -> dict[str, Any]:
-    kind = f"{TYPES}.extensions.access_loggers.file.v3.FileAccessLog"
-    own = {"@type": kind, "path": path, "log_format": log_format}
-    return {"name": "requests", "typed_config": own}
-
-
-def _logging_router(name: str, log: dict[str, Any]) -> TypedExtensionConfig:
-    wire = {"name": name, "typed_config": {"@type": ROUTER, "upstream_log": [log]}}
-    return ParseDict(wire, TypedExtensionConfig())

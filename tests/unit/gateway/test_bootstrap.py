@@ -13,6 +13,7 @@ import envoy.extensions.filters.http.lua.v3.lua_pb2
 import envoy.extensions.filters.http.router.v3.router_pb2
 import envoy.extensions.filters.http.set_filter_state.v3.set_filter_state_pb2
 import envoy.extensions.filters.listener.tls_inspector.v3.tls_inspector_pb2
+import envoy.extensions.request_id.uuid.v3.uuid_pb2
 import envoy.extensions.upstreams.http.v3.http_protocol_options_pb2
 import envoy.type.matcher.v3.http_inputs_pb2
 import pytest
@@ -29,22 +30,31 @@ from hearth.gateway.bootstrap import (
     STATUS_HEADER,
     make_bootstrap,
 )
+from hearth.gateway.listeners import Addresses, make_listeners
 from hearth.gateway.translate import OWN_HEADERS, RETRY_HEADER
+
+ADDRESSES = Addresses(
+    edge=("127.0.0.1", 8080),
+    https=("127.0.0.1", 8443),
+    inside=("127.0.0.2", 8081),
+    inside_https=("127.0.0.2", 8444),
+)
 
 
 @pytest.fixture(scope="module")
 def bootstrap():
     wire = make_bootstrap(
         name="g1",
-        edge=("127.0.0.1", 8080),
-        https=("127.0.0.1", 8443),
-        inside=("127.0.0.2", 8081),
-        inside_https=("127.0.0.2", 8444),
+        addresses=ADDRESSES,
+        listeners="/run/l.json",
         xds="/run/xds",
         activator="/run/act",
         admin="/run/a",
         mark="mark",
     )
+    found = make_listeners(ADDRESSES)["resources"]  # from their file
+    found = [{k: v for k, v in each.items() if k != "@type"} for each in found]
+    wire["static_resources"]["listeners"][:0] = found
     for listener in wire["static_resources"]["listeners"]:
         listener["filter_chains"][0].pop("transport_socket", None)  # of a type not known here
         for one in listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]:

@@ -39,6 +39,13 @@ class Tracing:
     path: str  #: of the URL; empty with ``grpc``
     sampling_rate: float  #: share of requests that begin a trace, 0–1
 
+    @property
+    def url(self) -> str:
+        """Of the collector."""
+        scheme = "https" if self.tls else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host}:{self.port}{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class ObservabilityConfig:
