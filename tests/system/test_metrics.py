@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 
 import pytest
@@ -69,6 +70,13 @@ def test_a_cold_start_is_told_in_its_header_and_counted_by_phase(running, name):
     assert total(now, "hearth_claims_total", outcome="claimed") >= 1
     revision = {"kn_service_name": name, "kn_revision_name": f"{name}-00001"}
     assert total(now, "kn_revision_pods_requested", **revision) == 1
+    shown = eventually(
+        lambda: (out := running.hearth("describe", name).stdout) and "COLD STARTS" in out and out,
+        5,
+        "describe shows it",
+    )
+    assert re.search(rf"{name}-00001 +p50 \d+ ms, p99 \d+ ms, the last 1", shown)
+    assert re.search(r"cold starts:? +p50 \d+ ms", running.hearth("status").stdout)
 
 
 def test_envoy_counts_requests_by_class_and_how_long_they_took(running):

@@ -69,6 +69,8 @@ TAG_HOSTS_ANNOTATION = "hearth.dev/tag-hosts"
 TAG_HEADERS_ANNOTATION = "hearth.dev/tag-headers"
 #: On a PooledReplicaSet: why the autoscaler set its scale to what it is.
 SCALE_REASON_ANNOTATION = "hearth.dev/scale-reason"
+#: On a PooledReplicaSet: how long its last cold starts took, in milliseconds, with commas between.
+COLD_STARTS_ANNOTATION = "hearth.dev/cold-starts"
 #: On a PooledReplicaSet: ``true`` while its pods have room for the burst to be ready for.
 SPARE_BURST_ANNOTATION = "hearth.dev/spare-burst-capacity"
 #: Classes of Certificates that we issue: from our own authority, and from an ACME server.

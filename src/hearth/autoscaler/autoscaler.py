@@ -26,8 +26,13 @@ from hearth.api.meta import (
     labels_of,
     spec_of,
 )
-from hearth.api.names import REVISION_LABEL, SCALE_REASON_ANNOTATION, SPARE_BURST_ANNOTATION
-from hearth.api.observability import metric_labels
+from hearth.api.names import (
+    COLD_STARTS_ANNOTATION,
+    REVISION_LABEL,
+    SCALE_REASON_ANNOTATION,
+    SPARE_BURST_ANNOTATION,
+)
+from hearth.api.observability import cold_starts_of, metric_labels
 from hearth.api.pods import is_routable
 from hearth.autoscaler.core.decider import TICK_S, Answer, Observation, State, decide, resumed
 from hearth.autoscaler.core.spec import decider_spec
@@ -45,6 +50,7 @@ log = logging.getLogger(__name__)
 
 POKE_PAUSE_S = 0.1  #: a poked revision is decided at most this often
 ACTIVATIONS_MAX = 10_000  #: revisions that may be woken at once; more are refused
+COLD_STARTS_KEPT = 20  #: of each revision
 DECISIONS_AT_ONCE = 100  #: of a tick, a few milliseconds; then others get their turn
 _BY_REVISION = "revision"
 
@@ -116,10 +122,14 @@ class ShardAutoscaler:
         replicas = 1
         if revision is not None:
             replicas = decider_spec(revision, self._defaults).activation_scale
+        began_s = self._clock.monotonic_s()
         got = await self._instances.ensure(key, replicas)
         decided = self._of(key)
         if decided is not None:
             decided.active_s = self._clock.monotonic_s()
+            if got.source != "ready":
+                took_ms = round((decided.active_s - began_s) * 1000)
+                decided.cold_starts_ms = (*decided.cold_starts_ms, took_ms)[-COLD_STARTS_KEPT:]
             if decided.replicas < replicas:
                 decided.replicas = replicas
                 answer = Answer(replicas, "a request waited", None)
@@ -234,7 +244,10 @@ class ShardAutoscaler:
 
     async def _scale(self, key: ObjectKey, answer: Answer) -> bool:
         """Set the scale; whether it was set."""
-        meta = {"annotations": {SCALE_REASON_ANNOTATION: answer.reason, **_room(answer)}}
+        said = {SCALE_REASON_ANNOTATION: answer.reason, **_room(answer)}
+        if (known := self._decided.get(key)) is not None and known.cold_starts_ms:
+            said[COLD_STARTS_ANNOTATION] = ",".join(map(str, known.cold_starts_ms))
+        meta = {"annotations": said}
         if not await self._write(key, {"metadata": meta, "spec": {"replicas": answer.replicas}}):
             return False
         facts = {"revision": str(key), "to_pods": answer.replicas, "reason": answer.reason}
@@ -278,6 +291,7 @@ class ShardAutoscaler:
         spec, state = decider_spec(revision, self._defaults), State(reached_initial=reached)
         decided = Known(spec, now, state, replicas=self._replicas_in_cache(key))
         decided.has_room = self._has_room_in_cache(key)
+        decided.cold_starts_ms = cold_starts_of(self._sets.get(key) or {})
         if not self._started:
             decided.state = resumed(now, decided.replicas, reached_initial=reached)
         self._decided[key] = decided

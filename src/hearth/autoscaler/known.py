@@ -38,6 +38,7 @@ class Known:
     replicas: int = 0  #: the scale as set, ahead of the cache
     has_room: bool = False  #: for the burst to be ready for, as told
     answer: Answer | None = None  #: the last one
+    cold_starts_ms: tuple[int, ...] = ()  #: the last ones, until an instance answered
     _floor: Floor | None = None  #: of the schedule, as it was last looked up
     _gateways: dict[str, _Seen] = field(default_factory=dict)
 

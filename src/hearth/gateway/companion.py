@@ -32,7 +32,7 @@ from hearth.gateway.core.routing import cluster_name, parse_cluster_name
 from hearth.gateway.envoy import Envoy, Record, earlier_envoy, free_ports, socket_folder
 from hearth.gateway.envoy_stats import as_ours, envoy_stats
 from hearth.gateway.limits import Limits
-from hearth.gateway.listeners import Addresses
+from hearth.gateway.listeners import Addresses, Config
 from hearth.gateway.logserver import LogServer
 from hearth.gateway.programming import Programming
 from hearth.gateway.requestlog import RequestLog
@@ -52,6 +52,7 @@ from hearth.runtime.heartbeat import HEARTBEAT_S, write_lease
 
 log = logging.getLogger(__name__)
 
+_DRAIN_S = 600  #: when tracing is turned on or off, for streams to end
 _REPORTS_MAX = 100  #: load reports that may wait for the autoscaler; older ones are dropped
 _SETTLE_S = 0.005  #: programmed batches within this are noted in one write
 
@@ -147,7 +148,7 @@ class Gateway:
             admin=f"{sockets}/admin",
             mark=self._mark,
         )
-        envoy = Envoy(config, settings.state, settings.workers, outlives=settings.outlives)
+        envoy = self._envoy(config)
         envoy.on_death = self._envoy_died
         self._admin = sockets / "admin"
         xds = None
@@ -177,6 +178,10 @@ class Gateway:
             activator.close()
             if xds is not None:
                 await xds.stop(0)
+
+    def _envoy(self, config: Config) -> Envoy:
+        own = self._settings
+        return Envoy(config, own.state, own.workers, outlives=own.outlives, drain_s=_DRAIN_S)
 
     async def _serve_xds(self, sockets: Path) -> grpc.aio.Server:
         return await serve_xds(

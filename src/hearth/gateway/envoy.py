@@ -33,9 +33,6 @@ _PR_SET_PDEATHSIG = 1
 _START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 2.0
 _RESTART_MAX_S = 2.0  #: longest pause before another start
-#: When a listener changes, connections of the old one are told to end with their next answer;
-#: what has not ended by then, such as a WebSocket, is cut.
-_DRAIN_S = 600
 _FLUSH_MS = 200  #: what is logged of requests may be in memory for so long
 _SOCKET_PATH_MAX = 100  #: the kernel takes 107 characters
 _LOG_MAX_BYTES = 10 * 2**20
@@ -139,19 +136,24 @@ def _addresses(config: Config) -> dict[str, tuple[str, int]]:
 class Envoy:
     """One Envoy, kept alive."""
 
-    def __init__(self, config: Config, folder: Path, workers: int, *, outlives: bool) -> None:
+    def __init__(
+        self, config: Config, folder: Path, workers: int, *, outlives: bool, drain_s: int = 1
+    ) -> None:
         """Prepare to run with ``config``; logs go to ``folder``.
 
         Args:
             config: the bootstrap.
             folder: for its log, its configuration, and who it is.
             workers: threads.
+            drain_s: for connections of a listener that has changed: they are told to end with
+                their next answer, and what has not ended by then, such as a WebSocket, is cut.
             outlives: goes on when we die without a word, for one like us to take it over.
         """
         self._config = config
         self._folder = folder
         self._workers = workers
         self._outlives = outlives
+        self._drain_s = drain_s
         self._ports = frozenset(port for _, port in _addresses(config).values())
         self._admin = Admin(Path(config["admin"]["address"]["pipe"]["path"]))
         self._process: Process | None = None
@@ -216,7 +218,7 @@ class Envoy:
             if self._log.stat().st_size > _LOG_MAX_BYTES:
                 self._log.replace(self._log.with_suffix(".old"))
         arguments = [str(envoy_path()), "-c", str(path), "--disable-hot-restart", "-l", "warn"]
-        arguments += ["--concurrency", str(self._workers), "--drain-time-s", str(_DRAIN_S)]
+        arguments += ["--concurrency", str(self._workers), "--drain-time-s", str(self._drain_s)]
         arguments += ["--drain-strategy", "immediate"]
         arguments += ["--file-flush-interval-msec", str(_FLUSH_MS)]
         with self._log.open("ab") as out:

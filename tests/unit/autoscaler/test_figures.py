@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hearth.api.kinds import POOLED_REPLICA_SET
+from hearth.api.observability import cold_starts_of
 from tests.unit.autoscaler.rig import run_story
 from tests.unit.autoscaler.test_autoscaler import REQUEST, with_app
 
@@ -68,3 +70,27 @@ def test_what_a_figure_is_about_is_in_knatives_labels():
         "kn_revision_name",
     }
     assert first.samples[0].labels["kn_revision_name"] == "app"
+
+
+def test_how_long_cold_starts_took_is_noted_with_the_scale():
+    async def story(rig):
+        await rig.autoscaler.activate(REQUEST)
+        await asyncio.sleep(1)
+        return rig.api.get(POOLED_REPLICA_SET, "app")
+
+    replica_set = run_story(story, with_app())
+    assert cold_starts_of(replica_set) == (20,)
+
+
+@pytest.mark.parametrize(
+    ("noted", "want"),
+    [
+        pytest.param("12,7", (12, 7), id="two"),
+        pytest.param("1,x,3", (1, 3), id="what-is-no-number-is-left-out"),
+        pytest.param("", (), id="none"),
+    ],
+)
+def test_what_is_noted_is_read(noted, want):
+    wire = {"metadata": {"annotations": {"hearth.dev/cold-starts": noted}}}
+    assert cold_starts_of(wire) == want
+    assert cold_starts_of({}) == ()

@@ -27,10 +27,12 @@ from hearth.api.names import (
     SCALE_REASON_ANNOTATION,
     SERVICE_LABEL,
 )
+from hearth.api.observability import cold_starts_of
 from hearth.api.pods import user_container
 from hearth.api.serving.schedule import SCHEDULE_ANNOTATION
 from hearth.cli.command import common_options, examples
 from hearth.cli.completing import service_names
+from hearth.cli.core.cold_starts import summary
 from hearth.cli.core.tables import first_line, format_fields, format_table
 from hearth.cli.output import age, print_object
 from hearth.cli.session import Session, Target, run
@@ -81,6 +83,8 @@ def _sections(found: _Found) -> Iterator[str]:
     yield format_table(headings, (_revision(found, r) for r in found.revisions))
     if scales := list(_scales(found)):
         yield format_table(("REVISION", "SCALE", "WHY"), scales)
+    if starts := list(_cold_starts(found)):
+        yield format_table(("REVISION", "COLD STARTS"), starts)
     if found.pods:
         yield format_table(
             ("POD", "REVISION", "PHASE", "FROM", "AGE"), (_pod(p) for p in found.pods)
@@ -130,6 +134,14 @@ def _scales(found: _Found) -> Iterator[list[object]]:
                 yield [name, spec_of(each).get("replicas", 0), why]
         if scheduled := annotations_of(revision).get(SCHEDULE_ANNOTATION):
             yield [name, "", f"scheduled: {scheduled}"]
+
+
+def _cold_starts(found: _Found) -> Iterator[list[object]]:
+    """How long they took, newest revision first."""
+    by_name = {name_of(each): each for each in found.sets}
+    for name in map(name_of, found.revisions):
+        if said := summary(cold_starts_of(by_name.get(name, {}))):
+            yield [name, said]
 
 
 def _pod(pod: Wire) -> list[object]:

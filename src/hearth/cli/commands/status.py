@@ -9,12 +9,14 @@ from typing import Any
 
 import click
 
-from hearth.api.kinds import LEASE, NODE, POD_POOL, SERVICE
+from hearth.api.kinds import LEASE, NODE, POD_POOL, POOLED_REPLICA_SET, SERVICE
 from hearth.api.meta import Wire, is_condition_true, name_of, spec_of, status_of
 from hearth.api.names import CONTROLLER_LABEL, GATEWAY_LABEL, SYSTEM_NAMESPACE
 from hearth.api.nodes import is_stale
+from hearth.api.observability import cold_starts_of
 from hearth.cli.command import common_options, examples
 from hearth.cli.commands.version import server_version
+from hearth.cli.core.cold_starts import summary
 from hearth.cli.core.tables import format_fields
 from hearth.cli.errors import Exit, Failure
 from hearth.cli.output import colored, print_data
@@ -50,6 +52,8 @@ async def _look(session: Session) -> Sequence[_Part]:
     nodes = await client.list(NODE)
     pools = await client.list(POD_POOL)
     services = await client.list(SERVICE)
+    sets = await client.list(POOLED_REPLICA_SET)
+    starts = [taken_ms for each in sets.items for taken_ms in cold_starts_of(each)]
     good = [name_of(node) for node in nodes.items if _is_good(node, now)]
     ready = sum(is_condition_true(service, "Ready") for service in services.items)
     return [
@@ -59,6 +63,7 @@ async def _look(session: Session) -> Sequence[_Part]:
         _Part("node", bool(good), ", ".join(good) or f"none of {len(nodes.items)} is ready"),
         _Part("pools", True, "\n".join(map(_pool, pools.items)) or "none"),
         _Part("services", True, f"{ready} of {len(services.items)} ready"),
+        _Part("cold starts", True, summary(starts) or "none yet"),
     ]
 
 
