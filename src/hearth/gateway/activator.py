@@ -29,6 +29,7 @@ from hearth.api.inside import TLS_PORT
 from hearth.api.meta import ROOT, ObjectKey
 from hearth.gateway import instruments
 from hearth.gateway.bootstrap import (
+    ANSWER_HEADER,
     COLD_HEADER,
     MESSAGE_HEADER,
     REPLY_STATUSES,
@@ -204,7 +205,8 @@ class Activator:
             return
         if (address := self._instance_for(held)) is not None:
             self._note(held, address)
-            held.reply(_send_to(self._where(address), held, Activation("", address)))
+            said = Activation("", address)
+            held.reply(_send_to(self._where(address), held, said, self._left_s(held)))
             return
         if self.held_for(held.key) >= self._depth_for(held) or self.held >= self._settings.held_max:
             instruments.hold_ended("refused", 0.0)
@@ -222,6 +224,11 @@ class Activator:
             max(0.0, timeout_s - held.spent_s - _EARLIER_S), self._time_out, held, timeout_s
         )
         self._begin(held.key, waiting)
+
+    def _left_s(self, held: _Held) -> float:
+        """How long an instance has to begin its answer to a request that is let go now."""
+        spent_s = held.spent_s + time.monotonic() - held.since_s
+        return max(0.001, self._timeout_of(held.key) - spent_s - _EARLIER_S / 2)
 
     def _instance_for(self, held: _Held) -> str | None:
         """Where a request may go at once: nobody is before it, and there is an instance."""
@@ -436,7 +443,7 @@ class Activator:
                     instruments.phases(cold, {"released": since_answer_s})
                 self._trace(held, got)
                 self._note(held, got.address)
-                held.reply(_send_to(self._where(got.address), held, got, cold))
+                held.reply(_send_to(self._where(got.address), held, got, self._left_s(held), cold))
 
 
 class _Check(asyncio.Protocol):
@@ -521,12 +528,16 @@ def tls_address(address: str) -> str:
     return f"{address.rpartition(':')[0]}:{TLS_PORT}"
 
 
-def _send_to(where: bytes, held: _Held, got: Activation, cold: str = "") -> bytes:
-    """Let the request go; ``cold`` if it is the first that a new instance gets."""
-    said_besides = b""
+def _send_to(where: bytes, held: _Held, got: Activation, left_s: float, cold: str = "") -> bytes:
+    """Let the request go; ``cold`` if it is the first that a new instance gets.
+
+    Its answer must begin within ``left_s``: were that left to the edge, it would try again, at an
+    instance if there is one by then, for as long once more.
+    """
+    said_besides = f"{ANSWER_HEADER}: {left_s * 1e3:.0f}\r\n".encode()
     released_s = time.monotonic() - held.since_s
     if cold:
-        said_besides = f"{COLD_HEADER}: {cold}/{released_s * 1e6:.0f}\r\n".encode()
+        said_besides += f"{COLD_HEADER}: {cold}/{released_s * 1e6:.0f}\r\n".encode()
     if held.timed:
         phases = {"held": 0.0, "claimed": 0.0, "injected": 0.0, "listening": 0.0}
         phases |= got.phases_s

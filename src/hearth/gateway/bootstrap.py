@@ -14,6 +14,7 @@ from hearth.gateway.listeners import (
     ended_early,
     make_manager,
     make_router,
+    timed_out,
 )
 from hearth.gateway.observing import COLD_ROUTER
 from hearth.gateway.translate import (
@@ -34,6 +35,8 @@ from hearth.kit.metrics import SECONDS
 REPLY_STATUSES = (404, 429, 500, 502, 503, 504)
 STATUS_HEADER = "hearth-reply-status"
 MESSAGE_HEADER = "hearth-reply-message"
+#: Envoy's own: milliseconds until an instance must have begun to answer; no app sees it.
+ANSWER_HEADER = "x-envoy-upstream-rq-per-try-timeout-ms"
 #: Of the activator's answer, for Envoy alone: the request is the first that a new instance gets.
 COLD_HEADER = "cold"
 SECURE_HEADER = "secure"  #: likewise: the instance is spoken to over TLS
@@ -194,7 +197,13 @@ def _cold(name: str, hold: str, mark: str) -> Config:
         generate_request_id=False,
         access_log=[_ends(), _first_bytes()],
         local_reply_config={
-            "mappers": [_activator_died(mark), _reply_text(), _hold_failed(mark), ended_early()]
+            "mappers": [
+                _activator_died(mark),
+                _reply_text(),
+                _hold_failed(mark),
+                ended_early(),
+                timed_out(),
+            ]
         },
     )
     return {"name": name, "internal_listener": {}, "filter_chains": [{"filters": [manager]}]}
@@ -327,7 +336,10 @@ def _hold_filter() -> Config:
                 },
                 "authorization_response": {
                     "allowed_upstream_headers": {
-                        "patterns": [{"exact": STATUS_HEADER}, {"exact": MESSAGE_HEADER}]
+                        "patterns": [
+                            {"exact": name}
+                            for name in (STATUS_HEADER, MESSAGE_HEADER, ANSWER_HEADER)
+                        ]
                     },
                     "allowed_client_headers_on_success": {"patterns": [{"exact": "server-timing"}]},
                     "dynamic_metadata_from_headers": {

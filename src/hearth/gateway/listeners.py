@@ -174,7 +174,7 @@ def _edge(
             "rds_config_source": ADS,
             "scoped_rds": {"scoped_rds_config_source": ADS},
         },
-        local_reply_config={"mappers": [not_found, _timed_out(), ended_early(), _unreachable()]},
+        local_reply_config={"mappers": [not_found, timed_out(), ended_early(), _unreachable()]},
         request_id_extension=_REQUEST_IDS,
         **own,
     )
@@ -254,7 +254,7 @@ def _tls() -> Config:
     return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
-def _timed_out() -> Config:
+def timed_out() -> Config:
     """Knative's answer when a request took too long: in all, to its first byte, or between two."""
     return {
         "filter": {"response_flag_filter": {"flags": ["UT", "DT", "SI"]}},

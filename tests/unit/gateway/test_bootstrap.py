@@ -24,6 +24,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 from google.protobuf.json_format import ParseDict
 
 from hearth.gateway.bootstrap import (
+    ANSWER_HEADER,
     MESSAGE_HEADER,
     REPLY_STATUSES,
     SECURE_HEADER,
@@ -132,7 +133,11 @@ def test_the_check_comes_before_the_router_and_never_lets_pass_by_mistake(bootst
         assert not check.failure_mode_allow
         assert check.http_service.server_uri.cluster == "activator"
         upstream = check.http_service.authorization_response.allowed_upstream_headers
-        assert {p.exact for p in upstream.patterns} == {STATUS_HEADER, MESSAGE_HEADER}
+        assert {p.exact for p in upstream.patterns} == {
+            STATUS_HEADER,
+            MESSAGE_HEADER,
+            ANSWER_HEADER,
+        }
 
 
 def test_a_client_cannot_use_the_headers_of_the_hold():
