@@ -3,6 +3,7 @@
     python -m tests.knative                     all suites but those over https
     python -m tests.knative api runtime         these
     python -m tests.knative e2e --run TestGRPC  these tests of it
+    python -m tests.knative --quick             without the four that take minutes each
 
 What was built stays in the cache; what a run left, logs and tables, goes to the results folder.
 Ends with 0 when every test came out as ``expected.toml`` says.
@@ -75,11 +76,10 @@ def main() -> int:
             ):
                 configure(running, {**suite.config, **issuing})
                 place = Place(endpoint(running), environ)
-                runner = Runner(
-                    source, place, suite, programs[suite.name], results, options.parallel
-                )
+                runner = Runner(source, place, suite, programs[suite.name], results, options)
                 outcomes = runner.run(options.run, options.tries)
-            verdicts.append(judge(suite.name, outcomes, expected, whole=not options.run))
+            whole = not options.run and not (options.quick and suite.slow)
+            verdicts.append(judge(suite.name, outcomes, expected, whole=whole))
             print(summary(verdicts[-1]), flush=True)
     text = table(verdicts)
     (results / "table.md").write_text(text)
@@ -101,6 +101,7 @@ def _options() -> argparse.Namespace:
     names = [one.name for one in SUITES]
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(names)}")
     parser.add_argument("--run", default="", help="only tests that match this expression")
+    parser.add_argument("--quick", action="store_true", help="leave out tests that take minutes")
     parser.add_argument("--tries", type=int, default=2, help="how often a failing test is run")
     parser.add_argument("--parallel", type=int, default=8, help="tests at a time")
     parser.add_argument("--http-port", type=int, default=0, help="the gateway's; 0: a free one")
@@ -151,19 +152,20 @@ class Runner:
 
     def __init__(
         self, source: Source, place: Place, suite: Suite, program: Path,
-        results: Path, parallel: int,
+        results: Path, options: argparse.Namespace,
     ) -> None:  # fmt: skip
         self._source = source
         self._place = place
         self._suite = suite
         self._program = program
         self._results = results
-        self._parallel = parallel
+        self._parallel = suite.parallel or options.parallel
+        skip = [f"-test.skip={suite.slow}"] if options.quick and suite.slow else []
+        self._flags = [*suite.flags, *skip]
 
     def run(self, only: str, tries: int) -> list[Outcome]:
         """Every test once, then those that failed again, each alone."""
-        parallel = self._suite.parallel or self._parallel
-        found = {one.test: one for one in self._once(only, parallel, "")}
+        found = {one.test: one for one in self._once(only, self._parallel, "")}
         for attempt in range(2, tries + 1):
             failed = sorted({o.test.split("/")[0] for o in found.values() if o.outcome == FAILED})
             for test in failed:
@@ -188,7 +190,7 @@ class Runner:
             "-disable-logstream", "-enable-alpha", "-enable-beta", f"-dockerrepo={REPOSITORY}",
             f"-ingress-class={INGRESS_CLASS}",
             "-spoofinterval=100ms", "-spooftimeout=2m",
-            *self._suite.flags,
+            *self._flags,
         ]  # fmt: skip
         started = time.monotonic()
         with log.open("wb") as out:

@@ -56,10 +56,14 @@ class Suite:
     timeout: str = "10m"
     flags: tuple[str, ...] = ()
     acme: bool = False  #: an ACME server runs beside it
+    slow: str = ""  #: tests of minutes each, an expression
     extra: bool = False  #: runs only when it is named
     parallel: int = 0  #: tests at a time; 0: as the runner says
     environ: dict[str, str] = field(default_factory=dict)  #: variables that it reads
     packaged: bool = False  #: its programs are apps of code in claimed pods instead of images
+
+
+_MINUTES = "^Test(WebSocketGracefulShutdown|MinScaleTransition|AutoscaleSustaining|EgressTraffic)$"
 
 
 def _features(*names: str) -> ConfigMaps:
@@ -75,7 +79,7 @@ SUITES: tuple[Suite, ...] = (
         "runtime-packaged", "test/conformance/runtime", timeout="40m", packaged=True,
         flags=("-test.skip=^TestLivenessWithFail$",),
     ),
-    Suite("e2e", "test/e2e", timeout="80m"),
+    Suite("e2e", "test/e2e", timeout="80m", slow=_MINUTES),
     *(
         Suite(
             f"{name}-https", package, {"config-network": {"external-domain-tls": "Enabled"}},
