@@ -12,8 +12,8 @@ import pytest
 
 from hearth.api.config.request_log import DEFAULT_TEMPLATE
 from hearth.api.errors import ApiError
-from hearth.api.kinds import CONFIG_MAP, POD, SERVICE
-from hearth.api.meta import name_of
+from hearth.api.kinds import CONFIG_MAP, POD, REVISION, SERVICE
+from hearth.api.meta import name_of, uid_of
 from hearth.client.client import read_all
 from tests.system.running import eventually, up
 
@@ -204,3 +204,15 @@ def test_a_template_that_cannot_be_had_is_refused_and_what_held_holds(running, c
         configure(enable_request_log="true", request_log_template="{{if .TraceID}}{{end}}")
     running.call("any", "/still")
     lines_of(running, "any", "/still")
+
+
+def test_a_revision_says_where_its_logs_are(running, configure):
+    configure(revision_url_template="http://logs.example/?uid=${REVISION_UID}")
+
+    def revision():
+        return running.api(lambda client: client.get(REVISION, "default", "any-00001"))
+
+    url = f"http://logs.example/?uid={uid_of(revision())}"
+    eventually(lambda: revision()["status"].get("logUrl") == url, 10, "it says so")
+    configure()
+    eventually(lambda: "logUrl" not in revision()["status"], 10, "it does so no more")

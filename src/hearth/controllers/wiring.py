@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from hearth.api.config import DeploymentConfig, GcConfig, read_deployment, read_gc
+from hearth.api.config import (
+    DeploymentConfig,
+    GcConfig,
+    ObservabilityConfig,
+    read_deployment,
+    read_gc,
+    read_observability,
+)
 from hearth.api.kinds import (
     CERTIFICATE,
     CLUSTER_DOMAIN_CLAIM,
@@ -252,12 +259,14 @@ def _revision_parts(
     client: Client, caches: _Caches, clock: Clock, events: Events, ask_registry: AskRegistry
 ) -> list[Part]:
     deployment = Followed(caches.config_maps, "config-deployment", read_deployment)
+    observability = Followed(caches.config_maps, "config-observability", read_observability)
     digests = Digests(client, caches.nodes, deployment, ask_registry)
     revision = RevisionReconciler(
         client, Newest(client, caches.revisions), Newest(client, caches.replica_sets),
         caches.pods, ScalingConfig(caches.config_maps), deployment, digests, clock, events,
+        observability,
     )  # fmt: skip
-    queue = _revision_queue(caches, deployment)
+    queue = _revision_queue(caches, deployment, observability)
     digests.on_news = queue.add
     return [_part("revision", revision, queue, caches), Part("digests", digests.run)]
 
@@ -312,10 +321,14 @@ def _configuration_queue(caches: _Caches, gc: Followed[GcConfig]) -> WorkQueue:
     return queue
 
 
-def _revision_queue(caches: _Caches, deployment: Followed[DeploymentConfig]) -> WorkQueue:
+def _revision_queue(
+    caches: _Caches,
+    deployment: Followed[DeploymentConfig],
+    observability: Followed[ObservabilityConfig],
+) -> WorkQueue:
     queue = WorkQueue()
 
-    def on_deployment() -> None:
+    def all_revisions() -> None:
         for revision in caches.revisions.list():
             queue.add(key_of(revision, caches.tenant))
 
@@ -326,7 +339,8 @@ def _revision_queue(caches: _Caches, deployment: Followed[DeploymentConfig]) -> 
     caches.revisions.on_change(lambda change: queue.add(change.key))
     caches.replica_sets.on_change(lambda change: queue.add(change.key))
     caches.pods.on_change(on_pod)
-    deployment.on_change(on_deployment)
+    deployment.on_change(all_revisions)
+    observability.on_change(all_revisions)
     return queue
 
 

@@ -6,9 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from hearth.api.config import AutoscalerConfig, DeploymentConfig
+from hearth.api.config import AutoscalerConfig, DeploymentConfig, ObservabilityConfig
 from hearth.api.kinds import POOLED_REPLICA_SET
-from hearth.api.meta import ObjectKey, Wire, condition_of, is_controlled_by, is_deleting, name_of
+from hearth.api.meta import (
+    ObjectKey,
+    Wire,
+    condition_of,
+    is_controlled_by,
+    is_deleting,
+    name_of,
+    uid_of,
+)
 from hearth.client import Client
 from hearth.controllers.revision.core.images import Resolution, Resolved, pinned
 from hearth.controllers.revision.core.scale import scale_of
@@ -52,6 +60,7 @@ class RevisionReconciler:
     digests: FindDigests
     clock: Clock
     events: Events
+    observability: Callable[[], ObservabilityConfig] = ObservabilityConfig
 
     async def reconcile(self, key: ObjectKey) -> Result:
         """Write what is missing; look again at the progress deadline while it deploys."""
@@ -63,7 +72,7 @@ class RevisionReconciler:
         found = self.digests.of(key, revision)
         if not isinstance(found, Resolved):
             status = status_without_images(revision, found, rfc3339(now))
-            self._tell(revision, await self.revisions.write_status(key, revision, status))
+            self._tell(revision, await self._write(key, revision, status))
             return Result()
         scale = scale_of(revision, self.scaling())
         pins = pinned(revision, found.digests, config.unresolved_registries)
@@ -72,9 +81,14 @@ class RevisionReconciler:
         pods = self.pods.by_index(BY_REVISION, str(key))
         seen = Workload(replica_set, pods, scale, now, rfc3339(now), config, found.digests)
         outcome = revision_status(revision, seen)
-        written = await self.revisions.write_status(key, revision, outcome.status)
-        self._tell(revision, written)
+        self._tell(revision, await self._write(key, revision, outcome.status))
         return Result(again_after_s=outcome.again_after_s)
+
+    async def _write(self, key: ObjectKey, revision: Wire, status: Wire) -> Wire:
+        status = {name: value for name, value in status.items() if name != "logUrl"}
+        if template := self.observability().log_url_template:
+            status["logUrl"] = template.replace("${REVISION_UID}", uid_of(revision))
+        return await self.revisions.write_status(key, revision, status)
 
     async def _replica_set(self, key: ObjectKey, revision: Wire, desired: Wire) -> Wire:
         existing = self.replica_sets.get(key)
