@@ -34,8 +34,12 @@ async def app(scope, receive, send):
     me = object()
     ACTIVE.add(me)
     crowd = f" among {{len(ACTIVE)}}" if LIMIT and len(ACTIVE) > LIMIT else ""
-    await asyncio.sleep({work_s})
+    left = asyncio.create_task(receive())  # whose client is gone is not counted, as in Knative
+    await asyncio.wait([left], timeout={work_s})
     ACTIVE.remove(me)
+    if left.done():
+        return
+    left.cancel()
     said = f"{{NAME}} {{scope['query_string'].decode()}} {{size}}{{crowd}}"
     await send({{"type": "http.response.start", "status": 200, "headers": []}})
     await send({{"type": "http.response.body", "body": said.encode()}})

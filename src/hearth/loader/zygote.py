@@ -47,6 +47,7 @@ _CLONE_NEWNET, _CLONE_NEWCGROUP = 0x40000000, 0x02000000
 _FDS_MAX = 8
 _EMPTY_TRIES_MAX = 50  #: to remove a cgroup whose processes are being killed
 _EMPTY_PAUSE_S = 0.002
+_LAST_WORDS_S = 0.05  #: for what tells the pods' clients that they have ended to leave their links
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -207,6 +208,7 @@ class Zygote:
         for directory in self._at_end.get("directories", ()):
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
+        time.sleep(_LAST_WORDS_S)
         for command in self._at_end.get("commands", ()):
             _run_quietly(command)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import socket
 from dataclasses import dataclass, field
 
 import msgspec
@@ -69,6 +70,7 @@ async def specialise(pod: Wire, secret: str, spec: Specialisation) -> Outcome:
             reader, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError) as error:
         return Taken(f"its loader does not answer: {error}")
+    _watch_over(writer)
     with contextlib.closing(writer):
         try:
             async with asyncio.timeout(spec.listen_timeout_s + _MARGIN_S):
@@ -80,6 +82,14 @@ async def specialise(pod: Wire, secret: str, spec: Specialisation) -> Outcome:
         except OSError as error:
             return Taken(f"its loader broke off: {error}", began=True)
     return parse_answer(answer)
+
+
+def _watch_over(writer: asyncio.StreamWriter) -> None:
+    """Notice within seconds that the pod has gone without a word, with its node."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT):
+        sock.setsockopt(socket.IPPROTO_TCP, option, 2)
 
 
 def parse_answer(answer: bytes) -> Outcome:
