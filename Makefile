@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup containers images lock fmt check unit system test conformance knative test-kubernetes bench demo clean
+.PHONY: help setup containers images lock fmt check unit system endurance test conformance knative test-kubernetes bench demo clean
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -29,10 +29,14 @@ check: setup ## Format, lint, types, layers: what every commit must pass
 unit: setup ## The tests that need no real parts
 	$(BIN)/pytest -q tests/unit tests/contract tests/tidy
 
+LONG := tests/system/complaints tests/system/test_faults.py
 system: setup ## Start the real processes and break them
-	$(BIN)/pytest -q tests/system
+	$(BIN)/pytest -q tests/system $(LONG:%=--ignore=%)
 
-test: check unit system ## Everything above: what a change must pass
+endurance: setup ## The same under load, and for longer
+	$(BIN)/pytest -q $(LONG)
+
+test: check unit system ## Check, unit and system: what a change must pass, in under ten minutes
 
 conformance: setup ## Ask kubectl and kn, where they are present
 	$(BIN)/pytest -q tests/conformance

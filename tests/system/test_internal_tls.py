@@ -161,8 +161,10 @@ def test_a_terminator_that_dies_is_back_and_what_comes_meanwhile_waits(enabled):
     [pid] = terminators(enabled)
     before = enabled.call("app").status
     os.kill(pid, signal.SIGKILL)
-    after = [enabled.call("app", method="POST", body=b"x").status for _ in range(5)]
-    assert (before, after) == (200, [200] * 5)
+    # What was sent on a kept connection may have been seen: only a safe method is sent again.
+    after = [enabled.call("app").status]
+    after += [enabled.call("app", method="POST", body=b"x").status for _ in range(5)]
+    assert (before, after) == (200, [200] * 6)
     assert terminators(enabled) != [pid]
 
 

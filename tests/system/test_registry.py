@@ -90,12 +90,12 @@ def test_credentials_that_do_not_do_are_told_at_once(
 def test_an_image_that_the_registry_does_not_have_is_told_and_looked_for_again(
     loaded, private, secret, deployed
 ):
-    given = {"imagePullSecrets": [{"name": secret("late")}]}
-    deployed("late", image=f"{private.host}/late/box:1", spec=given, annotations=ZERO)
-    assert "MANIFEST_UNKNOWN" in why(loaded, "late", "ContainerMissing")
-    private.push("late/box:1", box(b"at last\n"))
-    ready(loaded, "late")
-    assert loaded.call("late").body == b"at last\n"
+    given = {"imagePullSecrets": [{"name": secret("comes-late")}]}
+    deployed("comes-late", image=f"{private.host}/comes-late/box:1", spec=given, annotations=ZERO)
+    assert "MANIFEST_UNKNOWN" in why(loaded, "comes-late", "ContainerMissing")
+    private.push("comes-late/box:1", box(b"at last\n"))
+    ready(loaded, "comes-late")
+    assert loaded.call("comes-late").body == b"at last\n"
 
 
 def test_an_image_for_other_machines_is_told(loaded, private, secret, deployed):
