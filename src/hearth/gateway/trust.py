@@ -20,7 +20,7 @@ class Trust:
     def __init__(self, informers: Informers, resources: Resources, clock: Clock, mark: str) -> None:
         """Prepare; ``mark`` is the gateway's own."""
         self._name = trust_name(mark)
-        self._own = informers.of(CONFIG_MAP, label_selector=TRUST_LABEL)
+        self._own = informers.of(CONFIG_MAP, namespace=SYSTEM_NAMESPACE, label_selector=TRUST_LABEL)
         self._given = informers.of(CONFIG_MAP, namespace=KNATIVE_NAMESPACE, label_selector="")
         self._key = ObjectKey(informers.tenant, SYSTEM_NAMESPACE, DOMAIN_CA)
         self._resources = resources

@@ -92,8 +92,8 @@ def make_rbac() -> list[Wire]:
             make(SERVICE_ACCOUNT, account, SYSTEM_NAMESPACE),
             make(CLUSTER_ROLE, account, rules=rules),
             _binding(CLUSTER_ROLE_BINDING, CLUSTER_ROLE, account, account),
-            make(ROLE, f"{account}-leases", SYSTEM_NAMESPACE, rules=_LEASES),
-            _binding(ROLE_BINDING, ROLE, f"{account}-leases", account, namespace=SYSTEM_NAMESPACE),
+            make(ROLE, account, SYSTEM_NAMESPACE, rules=[*_LEASES, *_CONFIG]),
+            _binding(ROLE_BINDING, ROLE, account, account, namespace=SYSTEM_NAMESPACE),
             make(ROLE, account, KNATIVE_NAMESPACE, rules=_CONFIG),
             _binding(ROLE_BINDING, ROLE, account, account, namespace=KNATIVE_NAMESPACE),
         ]
