@@ -27,4 +27,5 @@ def test_services_can_be_kept(hearth):
 def test_nothing_is_left(hearth):
     hearth.hearth("uninstall", "--yes")
     assert own(hearth) == []
+    hearth.kubectl("wait", "--for=delete", "pods", "--all", "-n", "default", "--timeout=20s")
     assert hearth.get("pods", "-n", "default")["items"] == []

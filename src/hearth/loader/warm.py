@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import select
+import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def main() -> int:
     """``python -m hearth.loader``: a warm pod in a container, set up by its environment."""
     from hearth.loader.protocol import PRELOAD_VARIABLE, SECRET_DIGEST_VARIABLE
 
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # process 1 ignores it else
     modules = [name for name in os.environ.get(PRELOAD_VARIABLE, "").split(",") if name]
     pod = WarmPod(
         name=os.environ.get("HOSTNAME", ""),
