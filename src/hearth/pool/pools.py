@@ -70,11 +70,9 @@ class Pools:
         if pool is None or is_deleting(pool):
             return Result()
         pods = self._pods.by_index(_POOL, place_of(key.namespace, key.name))
-        seen = {name_of(pod) for pod in pods}
-        self._coming[key] -= seen
-        self._note_failures(key, pods)
         wanted = int(spec_of(pool).get("replicas") or 0)
         reserved = self._claiming.reserved_in(key.namespace)
+        self._note_failures(key, [pod for pod in pods if name_of(pod) not in reserved])
         plan = change_pool(pods, reserved, wanted, hash_template(pool))
         for name in plan.delete:
             await self._delete(pool, name)
@@ -188,6 +186,7 @@ class Pools:
         now = set(_pool_of(change.new)) if change.new is not None else set()
         for place in was | now:
             key = change.key._replace(name=place.split("/", 1)[1])
+            self._coming[key].discard(change.key.name)  # it may be gone before the next look
             if place in now:
                 self.queue.add(key)
                 continue
