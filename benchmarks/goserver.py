@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from benchmarks.platform import Platform, require
-from hearth.api.kinds import NODE, SERVICE
+from benchmarks.platform import Platform, require, service
+from hearth.api.kinds import NODE
 from hearth.api.meta import name_of
 from hearth.node.cri.archives import image_archive
 from hearth.node.cri.containerd import missing
@@ -50,14 +50,4 @@ async def load_go_server(on: Platform) -> None:
 
 def image_service(name: str, annotations: dict[str, str]) -> dict[str, object]:
     """A Service of the image."""
-    return {
-        "apiVersion": SERVICE.api_version,
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {
-            "template": {
-                "metadata": {"annotations": annotations},
-                "spec": {"containers": [{"image": IMAGE}]},
-            }
-        },
-    }
+    return service(name, annotations, IMAGE)

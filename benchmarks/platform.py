@@ -128,8 +128,10 @@ async def upload_files(on: Platform, files: dict[str, str]) -> dict[str, str]:
     return {"hearth.dev/code": url, "hearth.dev/code-digest": digest}
 
 
-def service(name: str, annotations: dict[str, str]) -> dict[str, object]:
-    """A Service of the python runtime."""
+def service(
+    name: str, annotations: dict[str, str], image: str = PYTHON_RUNTIME_IMAGE
+) -> dict[str, object]:
+    """A Service of the image; of the python runtime if none is named."""
     return {
         "apiVersion": SERVICE.api_version,
         "kind": "Service",
@@ -137,7 +139,7 @@ def service(name: str, annotations: dict[str, str]) -> dict[str, object]:
         "spec": {
             "template": {
                 "metadata": {"annotations": annotations},
-                "spec": {"containers": [{"image": PYTHON_RUNTIME_IMAGE}]},
+                "spec": {"containers": [{"image": image}]},
             }
         },
     }
